@@ -1,0 +1,64 @@
+# Ballast's own commands. The generated service has its own Makefile, in template/.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-render test-unit test-update test-boot test-container lint fmt \
+	requirements clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+# uv takes the Python that is there, and the tests use as many processes as there are cores.
+export UV_PYTHON_DOWNLOADS ?= never
+PYTEST := $(BIN)/pytest
+
+help: ## Show this help
+	@awk 'BEGIN { FS = ":.*## "; print "Usage: make <target>\n" } \
+		/^[a-z-]+:.*## / { printf "  \033[36m%-15s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/ready ## Set up .venv with the tools (other targets do it when it is missing)
+
+demo: .venv/ready ## Scaffold a service into demo/, start it and show it (CHECK=1: check it and end)
+	@$(BIN)/python scripts/demo.py $(if $(filter-out 0,$(CHECK)),--check)
+
+test: lint test-render test-unit test-update test-boot $(if $(wildcard tests/container/test_*.py),test-container) ## Run every check and every test
+
+test-render: .venv/ready ## Render every variant; refuse every wrong answer
+	$(PYTEST) -n auto tests/render
+
+test-unit: .venv/ready ## Run a generated service's own tests and lint
+	$(PYTEST) -n auto tests/unit
+
+test-update: .venv/ready ## Update a project with real edits to a new release of the template
+	$(PYTEST) -n auto tests/update
+
+test-boot: .venv/ready ## Start services, load them, stop and reload them: nothing may be lost
+	$(PYTEST) tests/boot
+
+test-container: .venv/ready ## Test the service in a container (needs an engine)
+	$(PYTEST) tests/container
+
+lint: .venv/ready ## Check this repository's format, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fmt: .venv/ready ## Format the code and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+requirements: .venv/ready ## Pin the newest tools that pyproject.toml allows
+	@{ echo '# The tools of this repository, pinned with hashes. Made from pyproject.toml by `make requirements`.'; \
+		$(BIN)/uv pip compile --quiet --group dev --universal --python-version 3.11 --upgrade \
+			--generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml; \
+	} > requirements-dev.new && mv requirements-dev.new requirements-dev.txt
+
+clean: ## Remove what the commands above have made
+	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/ready: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo 'Ballast needs Python 3.11 or later; name another one: make PYTHON=python3.12' >&2; exit 1; }
+	@command -v git > /dev/null || { echo 'Ballast needs git.' >&2; exit 1; }
+	@echo 'Setting up .venv ...'
+	@$(PYTHON) -m venv --clear .venv || { \
+		echo 'Python has no venv module; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

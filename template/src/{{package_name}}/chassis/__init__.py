@@ -1,0 +1,21 @@
+"""What keeps this service alive in production. Kept by the template: don't edit it here.
+
+Import from here what your own code needs; the modules say the rest.
+"""
+
+from .answers import Answers
+from .availability import AvailabilityChange, LivenessState, ReadinessState
+from .logs import get_logger
+from .service import Service, create_app
+from .settings import ChassisSettings
+
+__all__ = [
+    "Answers",
+    "AvailabilityChange",
+    "ChassisSettings",
+    "LivenessState",
+    "ReadinessState",
+    "Service",
+    "create_app",
+    "get_logger",
+]

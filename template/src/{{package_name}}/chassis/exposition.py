@@ -1,0 +1,92 @@
+"""What a scrape of `/metrics` returns."""
+
+import os
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import REGISTRY, Collector
+
+from . import availability, metrics, roster
+from .availability import Availability, LivenessState, ReadinessState
+from .roster import Roster, WorkerState
+
+
+class PodCollector(Collector):
+    """Gauges that are true of the service as a whole, read from the memory that workers share."""
+
+    def __init__(self, roster: Roster, availability: Availability) -> None:
+        self._roster = roster
+        self._availability = availability
+
+    def collect(self) -> Iterator[Metric]:
+        workers = list(self._roster.workers())
+        by_state = GaugeMetricFamily("workers", "Workers by state.", labels=["state"])
+        for state in WorkerState:
+            if state is not WorkerState.FREE:
+                count = sum(worker.state is state for worker in workers)
+                by_state.add_metric([state.name.lower()], count)
+        yield by_state
+        yield GaugeMetricFamily(
+            "http_requests_in_flight",
+            "Requests being served.",
+            sum(worker.in_flight for worker in workers),
+        )
+        yield GaugeMetricFamily(
+            "event_loop_lag_seconds",
+            "How late the event loop of the worst worker lately ran what was due.",
+            max((worker.lag for worker in workers), default=0.0),
+        )
+        yield GaugeMetricFamily(
+            "liveness_state",
+            "1 when CORRECT, 0 when BROKEN or never set.",
+            self._availability.liveness is LivenessState.CORRECT,
+        )
+        yield GaugeMetricFamily(
+            "readiness_state",
+            "1 when ACCEPTING_TRAFFIC, 0 when REFUSING_TRAFFIC or never set.",
+            self._availability.readiness is ReadinessState.ACCEPTING_TRAFFIC,
+        )
+        yield GaugeMetricFamily(
+            "draining",
+            "1 while the service terminates.",
+            self._roster.terminating_since is not None,
+        )
+
+
+class ProcessCollector(Collector):
+    """What the processes have written, and what follows from it."""
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._written():
+            yield metric
+            if metric.name == metrics.DURATION:
+                yield _requests_total(metric)
+
+    def _written(self) -> Iterable[Metric]:
+        if metrics.DIRECTORY_VARIABLE in os.environ:
+            shared = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+            written: Iterable[Metric] = shared.collect()  # type: ignore[no-untyped-call]
+            return written
+        return REGISTRY.collect()
+
+
+def _requests_total(duration: Metric) -> Metric:
+    # The histogram counts the requests already: a counter of its own would be written for nothing.
+    total = CounterMetricFamily(
+        "http_requests", "Requests that were answered.", labels=["method", "route", "status"]
+    )
+    for sample in duration.samples:
+        if sample.name == f"{metrics.DURATION}_count":
+            labels = sample.labels
+            total.add_metric([labels["method"], labels["route"], labels["status"]], sample.value)
+    return total
+
+
+def render() -> bytes:
+    """All metrics in the Prometheus text format. Reads files: call it off the event loop."""
+    registry = CollectorRegistry()
+    registry.register(ProcessCollector())
+    registry.register(PodCollector(roster.current, availability.current))
+    return generate_latest(registry)

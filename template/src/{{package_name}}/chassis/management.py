@@ -1,0 +1,125 @@
+"""The management port: health, metrics and diagnosis, on a listener of its own.
+
+Every worker listens on it and whoever accepts answers for all. It stands apart from the traffic
+port so that the public never sees details, and so that probes still get through when the traffic
+port is at its limits (SPEC C7).
+"""
+
+import asyncio
+from typing import Any
+
+import anyio.to_thread
+import orjson
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from . import dump, exposition, info, log_levels, problems
+from .replies import NO_STORE, JSONReply, reply
+from .service import Service
+
+
+class Management:
+    """The endpoints, one method each."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._probes = service.probes
+        self._scrapes = anyio.CapacityLimiter(1)
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        routes = [
+            Route("/health", self.health),
+            Route("/metrics", self.metrics),
+            Route("/info", self.info),
+            Route("/loggers", self.loggers),
+            Route("/loggers/{name}", self.logger, methods=["GET", "PUT"]),
+            Route("/threaddump", self.thread_dump),
+        ]
+        if self._service.settings.probes_enabled:
+            routes += [
+                Route("/health/live", self.live),
+                Route("/health/ready", self.ready),
+                Route("/health/startup", self.startup),
+            ]
+        routes.append(Route("/health/{group}", self.group))
+        app = Starlette(routes=routes)
+        problems.install(app)
+        return app
+
+    async def live(self, _: Request) -> Response:
+        """Whether the platform should restart the service."""
+        return reply(self._probes.live())
+
+    async def ready(self, _: Request) -> Response:
+        """Whether the platform should send traffic."""
+        return reply(await self._probes.ready())
+
+    async def startup(self, _: Request) -> Response:
+        """Whether start-up is done."""
+        return reply(self._probes.startup())
+
+    async def group(self, request: Request) -> Response:
+        """The checks of one of the user's groups."""
+        answer = await self._probes.group(request.path_params["group"])
+        if answer is None:
+            raise HTTPException(404, "There is no health group of that name.")
+        return reply(answer)
+
+    async def health(self, _: Request) -> Response:
+        """Everything at a glance."""
+        answer = await self._probes.aggregate()
+        groups = await self._probes.group_statuses()
+        document = answer.body() | {
+            "groups": groups,
+            "workers": info.workers(),
+            "version": self._service.version,
+            **info.uptime(),
+        }
+        return JSONReply(document, answer.http_status)
+
+    async def metrics(self, _: Request) -> Response:
+        """All metrics for Prometheus."""
+        # Reading the files of many workers takes long enough to be felt by requests.
+        text = await anyio.to_thread.run_sync(exposition.render, limiter=self._scrapes)
+        return Response(text, headers={"content-type": CONTENT_TYPE_LATEST} | NO_STORE)
+
+    async def info(self, _: Request) -> Response:
+        """What is running here."""
+        return JSONReply(info.describe(self._service))
+
+    async def loggers(self, _: Request) -> Response:
+        """The levels of all loggers."""
+        return JSONReply({"loggers": log_levels.current.all()})
+
+    async def logger(self, request: Request) -> Response:
+        """One logger's level; PUT `{"level": "DEBUG"}` sets it in all workers, null resets it."""
+        name = request.path_params["name"]
+        if request.method == "PUT":
+            level = _level(await request.body())
+            try:
+                log_levels.current.set(name, level)
+            except ValueError as error:
+                raise HTTPException(422, str(error)) from None
+        known = log_levels.current.one(name)
+        if known is None:
+            raise HTTPException(404, "There is no logger of that name.")
+        return JSONReply(known)
+
+    async def thread_dump(self, _: Request) -> Response:
+        """The stacks and tasks of the worker that answers."""
+        text = f"{dump.stacks()}\nTasks:\n{dump.tasks(asyncio.get_running_loop())}"
+        return PlainTextResponse(text, headers=NO_STORE)
+
+
+def _level(body: bytes) -> str | None:
+    try:
+        document: Any = orjson.loads(body)
+        level: str | None = document["level"]
+    except (ValueError, TypeError, KeyError):
+        raise HTTPException(422, 'The body must be JSON such as {"level": "DEBUG"}.') from None
+    return level

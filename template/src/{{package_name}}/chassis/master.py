@@ -1,0 +1,157 @@
+"""What runs in the Gunicorn master: reading the settings, and the hooks around the workers.
+
+Hooks: https://docs.gunicorn.org/en/stable/settings.html#server-hooks
+"""
+
+import gc
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from gunicorn.arbiter import Arbiter
+from gunicorn.workers.base import Worker
+
+from . import cgroup, dump, info, logs, metrics, roster, settings, stdio
+from .pipeline import pipeline
+from .roster import WorkerState
+from .settings import ChassisSettings, SettingsError, load_settings
+from .sizing import Sizing, size
+
+_EX_CONFIG = 78
+"""The exit status for a configuration error (sysexits.h)."""
+
+_log = logs.get_logger("chassis.boot")
+
+
+def load(settings_class: type[ChassisSettings]) -> ChassisSettings:
+    """Read the settings and prepare what has to be ready before the application is imported.
+
+    A wrong value at boot ends the process with status 78 and one line that says what to mend. On a
+    reload (SIGHUP) the same line is logged and the service goes on with the settings it has.
+    """
+    try:
+        read = load_settings(settings_class)
+    except SettingsError as error:
+        return _keep_or_exit(settings_class, str(error))
+    settings.use(read)
+    service = read.answers.service_name
+    logs.configure(service=service, level=read.log_level, fmt=_format(read))
+    if _format(read) == "json":
+        stdio.capture()
+    metrics.share_over_workers(read.worker_tmp_dir, service)
+    return read
+
+
+def sizing(read: ChassisSettings) -> Sizing:
+    """Decide on the number of workers, and log how it came about."""
+    decided = size(
+        read.answers, cgroup.read_limits(), len(os.sched_getaffinity(0)), read.web_concurrency
+    )
+    info.remember(decided)
+    _log.info("workers sized", **decided.log_fields())
+    if decided.warning:
+        _log.warning(decided.warning)
+    return decided
+
+
+def addresses(read: ChassisSettings) -> list[str]:
+    """The addresses to listen on: traffic first, then management."""
+    addresses = (read.bind_address, read.management_bind_address)
+    return [address for address in addresses if address]
+
+
+def logging_config(read: ChassisSettings) -> dict[str, Any]:
+    """What keeps Gunicorn from giving its loggers handlers of its own."""
+    return logs.logging_dict(read.log_level)
+
+
+def _format(read: ChassisSettings) -> Any:
+    return read.log_format or ("console" if sys.stdout.isatty() else "json")
+
+
+def _keep_or_exit(settings_class: type[ChassisSettings], why: str) -> ChassisSettings:
+    if settings.are_set():
+        _log.error("reload refused, the old settings stay", reason=why)
+        return settings.current()
+    asked = os.environ.get("LOG_FORMAT", "").lower()
+    console = asked == "console" or (not asked and sys.stdout.isatty())
+    logs.configure(
+        service=settings_class.answers.service_name,
+        level="INFO",
+        fmt="console" if console else "json",
+    )
+    _log.critical(why)
+    pipeline.sink.flush()
+    raise SystemExit(_EX_CONFIG)
+
+
+def dump_path(slot: int) -> Path:
+    """Where the worker in `slot` leaves its dump when the master takes it for hung."""
+    return Path(os.environ[metrics.DIRECTORY_VARIABLE], f"{slot}.dump")
+
+
+def when_ready(arbiter: Arbiter) -> None:
+    """Freeze the heap that the workers will share, and prepare for the end of the service."""
+    _announce_the_end(arbiter)
+    gc.collect()
+    gc.freeze()
+
+
+def _announce_the_end(arbiter: Arbiter) -> None:
+    """Tell the workers first when the whole service is to stop.
+
+    The SIGTERM that Gunicorn sends them looks the same when they are only replaced. Every end goes
+    through `Arbiter.stop`: signals, and workers that can't boot.
+    """
+    stop = arbiter.stop
+
+    def announce_and_stop(graceful: bool = True) -> None:
+        roster.current.terminate()
+        arbiter.cfg.set("graceful_timeout", settings.current().graceful_timeout_seconds)
+        stop(graceful)
+
+    arbiter.stop = announce_and_stop
+
+
+def on_reload(arbiter: Arbiter) -> None:
+    """Don't let the master sleep until the old workers are gone.
+
+    It would wait as long as `graceful_timeout` inside its reload, deaf to SIGTERM and to hung
+    workers. Its reason for waiting is that workers could get a second SIGTERM, which does nothing
+    here. The value is put back before it is used to stop.
+    """
+    arbiter.cfg.set("graceful_timeout", 0)
+
+
+def pre_fork(arbiter: Arbiter, worker: Worker) -> None:
+    """Give the worker its slot."""
+    worker.slot = roster.current.claim(worker.age)
+
+
+def post_fork(arbiter: Arbiter, worker: Worker) -> None:
+    """Write the metrics of that slot from now on."""
+    metrics.become(worker.slot)
+
+
+def child_exit(arbiter: Arbiter, worker: Worker) -> None:
+    """Take the slot back, and log what a hung worker left."""
+    text = dump.collect(dump_path(worker.slot))
+    reason = _exit_reason(worker)
+    roster.current.release(worker.slot)
+    metrics.forget_gauges(worker.slot)
+    metrics.worker_exits().labels(reason).inc()
+    if text:
+        _log.error("worker dump", reason=reason, worker_pid=worker.pid, slot=worker.slot, dump=text)
+
+
+def _exit_reason(worker: Worker) -> str:
+    if worker.aborted:
+        return "hung"
+    left = roster.current.state_of(worker.slot) is WorkerState.STOPPING
+    return "left" if left else "died"
+
+
+def on_exit(arbiter: Arbiter) -> None:
+    """Leave nothing behind."""
+    metrics.remove()

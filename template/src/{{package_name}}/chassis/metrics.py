@@ -1,0 +1,125 @@
+"""Metrics that are right over all workers.
+
+Each process writes its values to memory-mapped files and whoever is scraped adds them up
+(prometheus-client's multi-process mode). The library names the files after the process id, so that
+every recycled worker would leave some behind for ever; here they are named after the worker's slot,
+which its successor takes over together with the counts: nothing is lost and nothing piles up.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import prometheus_client.values
+from prometheus_client import Counter, Histogram
+from prometheus_client.multiprocess import mark_process_dead
+
+DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+DURATION = "http_request_duration_seconds"
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_OTHER_METHOD = "OTHER"
+_MASTER = "master"
+
+_identity: list[int | str] = [_MASTER]
+
+
+def share_over_workers(parent: Path | None, service: str) -> Path:
+    """Switch to multi-process mode, in the master, before any metric exists.
+
+    Makes a fresh directory below `parent` (the system's temporary folder when None; memory rather
+    than disk, if there is some) and removes those that a killed master left behind.
+    """
+    if DIRECTORY_VARIABLE in os.environ and _identity == [_MASTER]:
+        return Path(os.environ[DIRECTORY_VARIABLE])
+    root = parent or Path(tempfile.gettempdir())
+    prefix = f"{service}-metrics-"
+    for stale in _of_dead_processes(root, prefix):
+        shutil.rmtree(stale, ignore_errors=True)
+    directory = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=root))
+    os.environ[DIRECTORY_VARIABLE] = str(directory)
+    prometheus_client.values.ValueClass = prometheus_client.values.MultiProcessValue(  # type: ignore[no-untyped-call]
+        process_identifier=lambda: _identity[0]
+    )
+    return directory
+
+
+def become(slot: int) -> None:
+    """From now on this process writes the files of `slot`. For a worker, right after the fork."""
+    _identity[0] = slot
+
+
+def forget_gauges(slot: int) -> None:
+    """Drop the gauges of a worker that is gone; its counts stay. For the master."""
+    mark_process_dead(slot)  # type: ignore[no-untyped-call]
+
+
+def remove() -> None:
+    """Remove the directory. For the master, when it exits."""
+    directory = os.environ.get(DIRECTORY_VARIABLE)
+    if directory is not None:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _of_dead_processes(root: Path, prefix: str) -> Iterator[Path]:
+    for path in root.glob(f"{prefix}*"):
+        pid = path.name.removeprefix(prefix).split("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists():
+            yield path
+
+
+class RequestMetrics:
+    """What is recorded of every request."""
+
+    def __init__(self) -> None:
+        self._duration = Histogram(
+            DURATION,
+            "Time from the request's head to the end of its reply.",
+            ["method", "route", "status"],
+        )
+        self._refused = Counter(
+            "http_requests_refused",
+            "Requests that were answered by a limit instead of by the application.",
+            ["reason"],
+        )
+        self._abandoned = Counter(
+            "http_requests_abandoned",
+            "Requests past their deadline whose work goes on in a thread.",
+        )
+        # Finding a child by its labels costs more than observing; there are few, so keep them.
+        self._children: dict[tuple[str, str, int], Histogram] = {}
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Record a completed request. `route` is a template, never a raw path."""
+        key = (method, route, status)
+        child = self._children.get(key)
+        if child is None:
+            known = method if method in _METHODS else _OTHER_METHOD
+            child = self._duration.labels(known, route, str(status))
+            if known == method:
+                self._children[key] = child
+        child.observe(seconds)
+
+    def refused(self, reason: str) -> None:
+        """Record a request that a limit refused."""
+        self._refused.labels(reason).inc()
+
+    def abandoned(self) -> None:
+        """Record a request that is over while its thread isn't."""
+        self._abandoned.inc()
+
+
+@cache
+def requests() -> RequestMetrics:
+    """The process' request metrics, made on first use: the mode has to be settled before."""
+    return RequestMetrics()
+
+
+@cache
+def worker_exits() -> Counter:
+    """How many workers went, by reason. Counted in the master."""
+    return Counter("worker_exits", "Workers that are gone.", ["reason"])

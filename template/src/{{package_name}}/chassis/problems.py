@@ -1,0 +1,122 @@
+"""Problem details: every refusal and error has one machine-readable form (RFC 9457).
+
+``application/problem+json`` with ``type``, ``title``, ``status``, ``detail`` and, so that a
+caller's report leads to a log line, ``request_id``.
+"""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .validation import safe_message
+
+MEDIA_TYPE = "application/problem+json"
+
+# RFC 9110, 15: these end with the header section.
+BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED})
+
+
+class Problem(BaseModel):
+    """A problem as the OpenAPI page documents it."""
+
+    type: str = Field(default="about:blank", description="A URI that names the kind of problem.")
+    title: str = Field(description="The kind of problem, in words.")
+    status: int = Field(description="The HTTP status code.")
+    detail: str | None = Field(default=None, description="What is wrong this time.")
+    request_id: str | None = Field(default=None, description="Leads to the log lines.")
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A problem (RFC 9457)",
+        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+    }
+}
+"""For ``FastAPI(responses=...)``: documents problems instead of FastAPI's own error form."""
+
+
+def problem_bytes(
+    status: int,
+    *,
+    type: str = "about:blank",
+    title: str | None = None,
+    detail: str | None = None,
+    request_id: str | None = None,
+    **extensions: object,
+) -> bytes:
+    """Return a problem's body; ``extensions`` are further members.
+
+    Without a title the status' own phrase stands in, as ``about:blank`` asks for.
+    """
+    members = {
+        "type": type,
+        "title": title or _phrase(status),
+        "status": status,
+        "detail": detail,
+        "request_id": request_id,
+        **extensions,
+    }
+    present = {name: value for name, value in members.items() if value is not None}
+    try:
+        return orjson.dumps(present, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except orjson.JSONEncodeError:
+        # Lone surrogates and integers above 64 bits, which a request body can smuggle in.
+        return json.dumps(present, default=str).encode()
+
+
+def problem(status: int, *, headers: Mapping[str, str] | None = None, **members: Any) -> Response:
+    """Return a problem as a response; ``members`` are those of `problem_bytes`."""
+    kept = {k: v for k, v in (headers or {}).items() if k.lower() != "content-type"}
+    if status < HTTPStatus.OK or status in BODILESS:
+        return Response(status_code=status, headers=kept)
+    return Response(problem_bytes(status, **members), status, kept, MEDIA_TYPE)
+
+
+def install(app: Starlette) -> None:
+    """Answer the application's HTTP exceptions and invalid requests with problems."""
+    app.add_exception_handler(HTTPException, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_invalid)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - Starlette has looked at the type
+    # Starlette's default detail is the phrase, which the title says already.
+    told = error.detail if error.detail != _phrase(error.status_code) else None
+    # FastAPI lets a detail be anything; the RFC has it a string.
+    members = {"detail": told} if isinstance(told, str | None) else {"details": told}
+    return problem(
+        error.status_code, headers=error.headers, request_id=_request_id(request), **members
+    )
+
+
+async def _refuse_invalid(request: Request, invalid: Exception) -> Response:
+    assert isinstance(invalid, RequestValidationError)  # noqa: S101 - as above
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        detail="The request doesn't match what this operation expects.",
+        request_id=_request_id(request),
+        errors=[
+            {"loc": error["loc"], "msg": safe_message(error), "type": error["type"]}
+            for error in invalid.errors()
+        ],
+    )
+
+
+def _request_id(request: Request) -> str | None:
+    return getattr(request.state, "request_id", None)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Client Error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Server Error"

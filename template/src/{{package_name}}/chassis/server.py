@@ -1,0 +1,213 @@
+"""The server of one worker: Uvicorn's, with a departure that loses nothing.
+
+Uvicorn closes its listener first when it stops, and only then runs the lifespan's shutdown, so
+whatever an application does there comes too late for new connections. Here `Departure` decides
+when to stop accepting; Uvicorn's own shutdown is the last step.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from uvicorn.config import Config
+
+from . import availability, log_levels, logs, roster
+from .budget import ShutdownBudget
+from .departure import Departure, Situation
+from .management_server import ManagementServer
+from .protocol import Protocol
+from .roster import WorkerState
+from .service import Service
+
+_TICK = 0.1
+"""Seconds between two looks at the situation, as Uvicorn's main loop has it."""
+_MARGIN = 0.5
+"""Seconds that a worker keeps in hand before the master would kill it."""
+_AT_ONCE_CLOSING = 1.0
+"""What is left for closing resources when a second signal said now; the master gives 2 s."""
+
+_log = logs.get_logger("chassis.server")
+
+_MESSAGES = {
+    WorkerState.DRAINING: "draining",
+    WorkerState.HANDING_OVER: "handing over",
+    WorkerState.LINGERING: "lingering",
+    WorkerState.STOPPING: "stopping",
+}
+
+
+class Server(uvicorn.Server):
+    """Serves the traffic and the management listeners of one worker."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        service: Service,
+        management: ManagementServer,
+        slot: int,
+        master_pid: int,
+        max_requests: int | None,
+    ) -> None:
+        super().__init__(config)
+        settings = service.settings
+        self._service = service
+        self._management = management
+        self._slot = slot
+        self._max_requests = max_requests
+        self._budget: ShutdownBudget = settings.budget
+        self._head_timeout = settings.header_timeout_seconds
+        self._idle_timeout = max(settings.keepalive_seconds, settings.header_timeout_seconds)
+        self._departure = Departure(drain=self._budget.drain, linger=self._budget.linger)
+        self._master = master_pid
+        self._told_to_go = False
+        self._at_once = False
+        self._left_at: float | None = None
+        self._lag = 0.0
+        self._ticked = 0.0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer probes first, then open the application, and only then accept traffic."""
+        await self._management.open()
+        await super().startup(sockets=sockets)
+        roster.current.report(self._slot, state=WorkerState.ACCEPTING)
+        _log.info("accepting", slot=self._slot)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at the situation, ten times a second. True ends the main loop."""
+        await super().on_tick(counter)
+        self._measure_lag()
+        availability.current.deliver()
+        log_levels.current.deliver()
+        roster.current.report(
+            self._slot,
+            in_flight=len(self._service.in_flight),
+            served=self.server_state.total_requests,
+            lag=self._lag,
+        )
+        if counter % 10 == 0:
+            self._cut_off_slow_heads()
+        before = self._departure.state
+        state = self._departure.step(self._situation())
+        if state is not before:
+            self._enter(state)
+        if self._departure.leaving:
+            self._say_close()
+        return state is WorkerState.STOPPING
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish the requests in flight, close the resources, and stop answering probes last."""
+        seconds = self._seconds_left()
+        loop = asyncio.get_running_loop()
+        in_flight = 0.0 if self._at_once else min(self._budget.request, seconds)
+        self._service.in_flight.bound(loop.time() + in_flight)
+        # The ledger answers what is overdue; should that fail, Uvicorn cancels it.
+        self.config.timeout_graceful_shutdown = round(in_flight) + 1
+        watch = asyncio.create_task(self._watch_the_time(), name="shutdown watch")
+        try:
+            await super().shutdown(sockets=sockets)
+        finally:
+            watch.cancel()
+        await self._management.close()
+        _log.info("stopped", slot=self._slot)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Listen to the master.
+
+        Uvicorn raises a captured signal again when it leaves, which the master logs as an error.
+        """
+        handlers = {
+            signal.SIGTERM: self._on_leave,
+            signal.SIGINT: self._on_now,
+            signal.SIGQUIT: self._on_now,
+        }
+        for signum, handler in handlers.items():
+            signal.signal(signum, handler)
+        yield
+
+    def _on_leave(self, signum: int, frame: FrameType | None) -> None:
+        self._told_to_go = True
+
+    def _on_now(self, signum: int, frame: FrameType | None) -> None:
+        self._at_once = True
+
+    def _situation(self) -> Situation:
+        if os.getppid() != self._master:
+            # Nobody is left who would replace this worker, or reap it.
+            roster.current.terminate()
+        replaced = self._told_to_go or self._has_served_its_share()
+        return Situation(
+            now=time.monotonic(),
+            terminating_since=roster.current.terminating_since,
+            replaced=replaced,
+            at_once=self._at_once,
+            may_leave=replaced and roster.current.may_leave(self._slot),
+            connections=len(self.server_state.connections),
+        )
+
+    def _has_served_its_share(self) -> bool:
+        served = self.server_state.total_requests
+        return self._max_requests is not None and served >= self._max_requests
+
+    def _enter(self, state: WorkerState) -> None:
+        roster.current.report(self._slot, state=state)
+        if self._left_at is None:
+            self._left_at = roster.current.terminating_since or time.monotonic()
+        _log.info(_MESSAGES[state], slot=self._slot, requests=self.server_state.total_requests)
+        if state is WorkerState.LINGERING:
+            self._stop_accepting()
+
+    def _stop_accepting(self) -> None:
+        for server in self.servers:
+            server.close()
+
+    def _say_close(self) -> None:
+        # Uvicorn makes this list anew once a second, and requests under way hold on to it: adding
+        # to it in place reaches them too.
+        headers = self.server_state.default_headers
+        if (b"connection", b"close") not in headers:
+            headers.append((b"connection", b"close"))
+
+    def _cut_off_slow_heads(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Protocol):
+                connection.cut_off_if_slow(
+                    now, head_timeout=self._head_timeout, idle_timeout=self._idle_timeout
+                )
+
+    def _measure_lag(self) -> None:
+        # The worst of the last second or so: a probe every few seconds would miss a single tick.
+        now = time.monotonic()
+        late = max(0.0, now - self._ticked - _TICK) if self._ticked else 0.0
+        self._lag = max(late, self._lag * 0.8)
+        self._ticked = now
+
+    def _seconds_left(self) -> float:
+        if self._at_once:
+            return _AT_ONCE_CLOSING
+        if self._left_at is None or roster.current.terminating_since is None:
+            return self._budget.request + self._budget.close
+        return max(0.0, self._left_at + self._budget.graceful - _MARGIN - time.monotonic())
+
+    async def _watch_the_time(self) -> None:
+        """Keep what is left to do within the time before the master kills this worker."""
+        while True:
+            self._service.closing_seconds = min(self._budget.close, self._seconds_left())
+            if self._at_once:
+                self._service.in_flight.bound(asyncio.get_running_loop().time())
+            await asyncio.sleep(_TICK)
+
+
+def protocol_class(max_head_bytes: int) -> type[Protocol]:
+    """The connection protocol with this service's limit."""
+    limits: dict[str, Any] = {"max_head_bytes": max_head_bytes}
+    return type("LimitedProtocol", (Protocol,), limits)

@@ -1,0 +1,135 @@
+"""The application object: FastAPI with what the chassis brings along.
+
+Everything here is declared at import, before the fork, and opened in the worker, by the lifespan:
+no thread, socket or pool may exist before the fork. Settings too are read when the worker starts,
+so that a reload (SIGHUP) brings new ones.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from . import availability, docs, problems, roster, settings
+from .availability import LivenessState, ReadinessState
+from .background import BackgroundTasks
+from .health import HealthRegistry
+from .inflight import InFlight
+from .middleware import RequestMiddleware
+from .probes import Probes
+from .resources import Opener, Resources
+from .settings import ChassisSettings
+from .traffic_probes import traffic_probes
+
+_SOURCE = "chassis"
+
+
+class Service(FastAPI):
+    """A FastAPI application with health checks, resources and background tasks."""
+
+    def __init__(self, settings_class: type[ChassisSettings]) -> None:
+        answers = settings_class.answers
+        super().__init__(
+            title=answers.service_name,
+            description=answers.description,
+            version=_version(answers.service_name),
+            docs_url=None,
+            redoc_url=None,
+            openapi_url=None,
+            lifespan=_lifespan,
+        )
+        self._settings_class = settings_class
+        self._openers: list[tuple[str, Opener]] = []
+        self.health = HealthRegistry()
+        """Checks of what this service depends on."""
+        self.background = BackgroundTasks()
+        """Work that outlives a request."""
+        self.in_flight = InFlight()
+        """The requests that this worker is serving."""
+        self.probes = Probes(roster.current, availability.current, self.health)
+        self.closing_seconds = 0.0
+        """What a stop leaves for closing resources; the server lowers it when time is short."""
+        problems.install(self)
+        docs.install(self)
+
+    @property
+    def settings(self) -> ChassisSettings:
+        """The settings in force. Read on first use where no Gunicorn master has read them."""
+        if not settings.are_set():
+            settings.use(settings.load_settings(self._settings_class))
+        return settings.current()
+
+    def resource(self, name: str, opener: Opener) -> None:
+        """Open an async context manager in each worker; its value is `service.state.<name>`.
+
+        Resources open in the order of these calls and close in the reverse order. One that can't
+        open stops the worker, and with it the service: open lazily what may be away at the start.
+        """
+        self._openers.append((name, opener))
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put the chassis' own middleware around the application's. Called once in each worker."""
+        outer = [
+            Middleware(
+                RequestMiddleware,
+                settings=self.settings,
+                in_flight=self.in_flight,
+                probes=traffic_probes(self.probes, self.settings),
+            )
+        ]
+        if self.settings.cors_allow_origins:
+            outer.append(
+                Middleware(
+                    CORSMiddleware,
+                    allow_origins=self.settings.cors_allow_origins,
+                    allow_methods=["*"],
+                    allow_headers=["*"],
+                )
+            )
+        self.user_middleware = outer + self.user_middleware
+        return super().build_middleware_stack()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the resources, say that the service is up, and close everything in the end."""
+        self.in_flight.clear()
+        self.health.timeout = self.settings.health_check_timeout_seconds
+        self.health.cache = self.settings.health_cache_seconds
+        self.closing_seconds = self.settings.close_seconds
+        availability.current.initialise(LivenessState.CORRECT, source=_SOURCE)
+        resources = Resources()
+        try:
+            for name, opener in self._openers:
+                setattr(self.state, name, await resources.open(name, opener))
+            availability.current.initialise(ReadinessState.ACCEPTING_TRAFFIC, source=_SOURCE)
+            roster.current.start_complete()
+            yield
+        finally:
+            # Background tasks use the resources, so they end first.
+            await self.background.stop(self.closing_seconds / 2)
+            await resources.close(self.closing_seconds / 2)
+
+
+@asynccontextmanager
+async def _lifespan(app: Any) -> AsyncIterator[None]:
+    async with app.running():
+        yield
+
+
+def create_app(settings_class: type[ChassisSettings], wire: Callable[[Service], None]) -> Service:
+    """Make the application; `wire` registers what this service consists of."""
+    service = Service(settings_class)
+    wire(service)
+    return service
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,127 @@
+"""The Gunicorn worker class: one process, one event loop, both ports."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+from gunicorn.arbiter import Arbiter
+from uvicorn.config import Config
+from uvicorn_worker import UvicornWorker
+
+from . import dump, logs, master, roster
+from .management import Management
+from .management_server import ManagementServer
+from .pipeline import pipeline
+from .server import Server, protocol_class
+from .service import Service
+
+_THREADS_SECONDS = 1.0
+
+_log = logs.get_logger("chassis.worker")
+
+
+class Worker(UvicornWorker):  # type: ignore[misc]
+    """What Gunicorn starts after each fork. `slot` is set by the master before it."""
+
+    slot: int
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Uvicorn tells of each step of its life; this server's own lines say it better.
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
+    def init_signals(self) -> None:
+        """Leave signals to the server, which installs its handlers when it runs."""
+        for signum in self.SIGNALS:
+            signal.signal(signum, signal.SIG_DFL)
+        signal.signal(signal.SIGUSR1, self._on_usr1)
+
+    async def _serve(self) -> None:
+        service: Service = self.wsgi
+        roster.current.report(self.slot, pid=os.getpid())
+        dump.arm(master.dump_path(self.slot), asyncio.get_running_loop())
+        heartbeat = asyncio.create_task(self._beat(), name="heartbeat")
+        # The sockets themselves: Gunicorn's wrappers would be closed twice.
+        traffic, *management = [listener.sock for listener in self.sockets]
+        server = Server(
+            self._traffic_config(service),
+            service=service,
+            management=ManagementServer(self._management_config(service), management),
+            slot=self.slot,
+            master_pid=self.ppid,
+            max_requests=self.max_requests if self.cfg.max_requests else None,
+        )
+        try:
+            await server.serve(sockets=[traffic])
+        except Exception:
+            _log.exception("worker failed")
+            # Gunicorn would start the next one at once, and so on for ever.
+            sys.exit(1 if server.started else Arbiter.WORKER_BOOT_ERROR)
+        finally:
+            heartbeat.cancel()
+            pipeline.sink.flush()
+        _leave_threads_behind()
+
+    async def _beat(self) -> None:
+        """Tell the master that the event loop turns, several times per timeout."""
+        while True:
+            self.notify()
+            await asyncio.sleep(min(1.0, self.timeout / 4))
+
+    def _traffic_config(self, service: Service) -> Config:
+        settings = service.settings
+        return Config(
+            app=service,
+            loop="uvloop",
+            http=protocol_class(settings.max_header_bytes),
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(settings.forwarded_allow_ips),
+            forwarded_allow_ips=list(settings.forwarded_allow_ips),
+            backlog=settings.backlog,
+            timeout_keep_alive=settings.keepalive_seconds,
+        )
+
+    def _management_config(self, service: Service) -> Config:
+        config = Config(
+            app=Management(service).app(),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+        )
+        config.load()
+        return config
+
+    def _on_usr1(self, signum: int, frame: Any) -> None:
+        """Write the stacks and tasks of this worker to the log: `kill -USR1` the master."""
+        loop = self._running_loop()
+        tasks = dump.tasks(loop) if loop else ""
+        _log.warning("thread dump", slot=self.slot, threads=dump.stacks(), tasks=tasks)
+
+    @staticmethod
+    def _running_loop() -> asyncio.AbstractEventLoop | None:
+        try:
+            return asyncio.get_running_loop()
+        except RuntimeError:
+            return None
+
+
+def _leave_threads_behind() -> None:
+    """Exit even if a thread never ends: nothing can stop it, and the master would kill us."""
+
+    def leave() -> None:
+        _log.warning("threads left behind", threads=threading.active_count() - 2)
+        pipeline.sink.flush()
+        os._exit(0)
+
+    timer = threading.Timer(_THREADS_SECONDS, leave)
+    timer.daemon = True
+    timer.start()

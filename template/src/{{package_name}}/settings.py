@@ -1,0 +1,19 @@
+"""The settings of this service. Yours to extend."""
+
+from typing import ClassVar
+
+from .answers import ANSWERS
+from .chassis import Answers, ChassisSettings
+
+
+class Settings(ChassisSettings):
+    """Read from the environment and from files under `SECRETS_DIR`, case-insensitively.
+
+    Add a field and it is the environment variable of that name; without a default it must be
+    set, or the service refuses to start and says so:
+
+        payment_gateway_url: HttpUrl
+        payment_gateway_token: SecretStr
+    """
+
+    answers: ClassVar[Answers] = ANSWERS

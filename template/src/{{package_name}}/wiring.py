@@ -1,0 +1,19 @@
+"""What this service is made of: its routes, health checks and resources. Yours to change."""
+
+from .chassis import Service
+from .routes import greeting
+
+
+def wire(service: Service) -> None:
+    """Register the service's parts. Called once, before the workers are forked.
+
+    A health check that takes the service out of rotation while the database is away:
+
+        service.health.register("database", ping_database, timeout=3.0)
+
+    A resource that each worker opens before its first request and closes after its last, found
+    as `service.state.pool` (in a route: `request.app.state.pool`):
+
+        service.resource("pool", open_pool)  # open_pool() returns an async context manager
+    """
+    service.include_router(greeting.router)

@@ -1,0 +1,175 @@
+# mypy: ignore-errors
+# ruff: noqa: D103, T201, S106, ASYNC240  (misbehaving is what it is for)
+"""Routes that behave badly on request, written as a user of the template would write them."""
+
+import asyncio
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import structlog
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from ..chassis import availability
+from ..chassis.availability import LivenessState, ReadinessState
+
+router = APIRouter()
+v1 = APIRouter(prefix="/v1")
+items = APIRouter(prefix="/items")
+
+
+@items.get("/{item_id}")
+async def item(item_id: str) -> dict[str, str]:
+    return {"item_id": item_id}
+
+
+v1.include_router(items)
+router.include_router(v1)
+
+
+@router.get("/pid")
+async def pid() -> dict[str, int]:
+    return {"pid": os.getpid()}
+
+
+@router.get("/work")
+async def work(ms: float = 25) -> dict[str, int]:
+    await asyncio.sleep(ms / 1000)
+    return {"pid": os.getpid()}
+
+
+@router.get("/sync-work")
+def sync_work(ms: float = 25) -> dict[str, int]:
+    time.sleep(ms / 1000)
+    return {"pid": os.getpid()}
+
+
+@router.get("/sleep-forever")
+async def sleep_forever() -> None:
+    await asyncio.Event().wait()
+
+
+@router.get("/hang")
+async def hang(seconds: float = 3600) -> None:
+    time.sleep(seconds)  # noqa: ASYNC251  the event loop stands still: that's the point
+
+
+@router.get("/hang-in-c")
+async def hang_in_c() -> int:
+    return sum(range(10**15))  # holds the interpreter: no signal handler of Python's runs
+
+
+@router.get("/crash")
+async def crash() -> None:
+    try:
+        _ = {}["missing"]
+    except KeyError as error:
+        raise RuntimeError("the lab has crashed: żółć ☃") from error
+
+
+@router.get("/print")
+async def print_lines() -> dict[str, int]:
+    print("printed to stdout")
+    print("printed to stderr", file=sys.stderr)
+    return {"pid": os.getpid()}
+
+
+@router.get("/warn")
+async def warn() -> dict[str, int]:
+    warnings.warn("the lab warns", DeprecationWarning, stacklevel=1)
+    return {"pid": os.getpid()}
+
+
+@router.get("/log")
+async def log(n: int = 1) -> dict[str, int]:
+    for number in range(n):
+        structlog.get_logger("lab").info(
+            "from structlog", number=number, password="hunter2", text="żółć ☃"
+        )
+        logging.getLogger("lab").info(
+            "from the standard library %d", number, extra={"password": "hunter2"}
+        )
+    return {"pid": os.getpid()}
+
+
+@router.get("/debug")
+async def debug() -> dict[str, int]:
+    structlog.get_logger("lab").debug("a detail from structlog")
+    logging.getLogger("lab").debug("a detail from the standard library")
+    return {"pid": os.getpid()}
+
+
+@router.get("/whoami")
+async def whoami(request: Request) -> dict[str, object]:
+    return {
+        "client": request.client.host if request.client else None,
+        "scheme": request.url.scheme,
+        "request_id": request.state.request_id,
+    }
+
+
+@router.post("/echo")
+async def echo(request: Request) -> dict[str, int]:
+    return {"bytes": len(await request.body())}
+
+
+@router.get("/stream")
+async def stream(count: int = 5, ms: float = 100) -> StreamingResponse:
+    async def parts() -> AsyncIterator[bytes]:
+        for number in range(count):
+            await asyncio.sleep(ms / 1000)
+            yield f"{number}\n".encode()
+
+    return StreamingResponse(parts())
+
+
+@router.get("/break-liveness")
+async def break_liveness() -> dict[str, int]:
+    availability.publish(LivenessState.BROKEN, source="lab", reason="asked to break")
+    return {"pid": os.getpid()}
+
+
+@router.get("/mend-liveness")
+async def mend_liveness() -> dict[str, int]:
+    availability.publish(LivenessState.CORRECT, source="lab", reason="asked to mend")
+    return {"pid": os.getpid()}
+
+
+@router.get("/refuse")
+async def refuse() -> dict[str, int]:
+    availability.publish(ReadinessState.REFUSING_TRAFFIC, source="lab", reason="asked to refuse")
+    return {"pid": os.getpid()}
+
+
+@router.get("/accept")
+async def accept() -> dict[str, int]:
+    availability.publish(ReadinessState.ACCEPTING_TRAFFIC, source="lab", reason="asked to accept")
+    return {"pid": os.getpid()}
+
+
+@router.get("/states")
+async def states(ms: float = 20) -> dict[str, object]:
+    """What this worker believes; the sleep lets its siblings take the next connection."""
+    await asyncio.sleep(ms / 1000)
+    return {
+        "pid": os.getpid(),
+        "liveness": str(availability.current.liveness),
+        "readiness": str(availability.current.readiness),
+    }
+
+
+async def outside() -> bool:
+    """A check that leaves a line for each run, and hangs while a file named `hang` is there."""
+    folder = Path(os.environ.get("LAB_FOLDER", "/nonexistent"))
+    if folder.is_dir():
+        with (folder / "runs").open("a") as runs:
+            runs.write(f"{os.getpid()} {time.monotonic()}\n")
+        if (folder / "hang").exists():
+            await asyncio.sleep(60)
+        await asyncio.sleep(0.05)
+    return True

@@ -1,0 +1,12 @@
+# mypy: ignore-errors
+"""The wiring of the lab: the greeting that every service starts with, and the lab's own parts."""
+
+from .chassis.service import Service
+from .routes import greeting, lab
+
+
+def wire(service: Service) -> None:
+    """Register the routes and the check."""
+    service.include_router(greeting.router)
+    service.include_router(lab.router)
+    service.health.register("outside", lab.outside, "Something outside", critical=True, timeout=1)

@@ -1,0 +1,67 @@
+"""Replacing workers under load: SIGHUP, SIGTTIN and SIGTTOU (SPEC B3)."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from boot.conftest import Boot
+from boot.load import KEEP_ALIVE_THINKING, Load
+
+pytestmark = pytest.mark.boot
+
+
+def test_three_reloads(boot: Boot) -> None:
+    """SIGHUP three times under load: 0 lost, readiness never flips, all workers are new."""
+    service = boot(WEB_CONCURRENCY="2")
+    with (
+        Load(service.management_port, "/health/ready", [KEEP_ALIVE_THINKING] * 2) as probes,
+        Load(service.port) as load,
+    ):
+        for _ in range(3):
+            load.pass_by(500)
+            old = service.workers()
+            service.send(signal.SIGHUP)
+            service.wait_workers(2, other_than=old)
+        load.reach(4000)
+        load.pass_by(300)
+    assert load.tally.lost == 0, str(load.tally)
+    assert probes.tally.lost == 0, str(probes.tally)
+    assert len(load.tally.replies) == 8, "pids that have answered: two of each generation"
+    assert service.complaints() == []
+
+
+def test_throughput_during_a_reload(boot: Boot) -> None:
+    """A reload doesn't leave the clients waiting: no request takes longer than two seconds."""
+    service = boot(WEB_CONCURRENCY="2")
+    with Load(service.port, timeout=2) as load:
+        load.reach(300)
+        old = service.workers()
+        service.send(signal.SIGHUP)
+        service.wait_workers(2, other_than=old)
+        load.pass_by(300)
+    assert load.tally.lost == 0, str(load.tally)
+
+
+def test_one_worker_more_and_one_less(boot: Boot) -> None:
+    """SIGTTIN and SIGTTOU under load: 0 lost, and readiness never flips."""
+    service = boot(WEB_CONCURRENCY="2")
+    with (
+        Load(service.management_port, "/health/ready", [KEEP_ALIVE_THINKING] * 2) as probes,
+        Load(service.port) as load,
+    ):
+        for _ in range(2):
+            service.send(signal.SIGTTIN)
+            service.wait_workers(3)
+            service.wait_log(message="accepting", count=3)
+            load.pass_by(400)
+            service.send(signal.SIGTTOU)
+            service.wait_workers(2)
+            load.pass_by(400)
+        service.send(signal.SIGTTOU)
+        service.wait_workers(1)
+        load.reach(4000)
+    assert load.tally.lost == 0, str(load.tally)
+    assert probes.tally.lost == 0, str(probes.tally)
+    assert service.complaints() == []
+    assert service.stop() == 0

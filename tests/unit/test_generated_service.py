@@ -1,0 +1,49 @@
+"""The generated service passes its own tests and its own lint, by its own commands."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import support
+
+LONGEST_NAME: Mapping[str, str] = {
+    "service_name": "x" * 30,
+    "description": 'Don\'t say "no": ' + "☃" * 80,
+    "cpu_limit": "500m",
+    "workload": "cpu",
+    "drain_seconds": "3",
+}
+PROJECTS = pytest.mark.parametrize(
+    "answers", [pytest.param({}, id="defaults"), pytest.param(LONGEST_NAME, id="longest-name")]
+)
+
+
+@PROJECTS
+def test_passes_its_tests(answers: Mapping[str, str], installed: Callable[..., Path]) -> None:
+    """`make test` is green, and it did run tests: the user's and the chassis' own."""
+    project = installed(answers)
+
+    output = support.run(["make", "test"], project).stdout
+
+    passed = re.search(r"(\d+) passed", output)
+    assert passed is not None, output
+    assert int(passed[1]) > 20
+    assert (project / "tests/chassis").is_dir()
+
+
+@PROJECTS
+def test_passes_its_lint(answers: Mapping[str, str], installed: Callable[..., Path]) -> None:
+    """`make lint` is green: formatted, without a finding, and typed under mypy --strict."""
+    support.run(["make", "lint"], installed(answers))
+
+
+def test_shows_its_commands(installed: Callable[..., Path]) -> None:
+    """`make` alone explains every target."""
+    project = installed()
+    shown = support.run(["make"], project).stdout
+    declared = re.findall(r"^([a-z-]+):", (project / "Makefile").read_text(), re.MULTILINE)
+
+    assert {"run", "test", "lint", "format"} <= set(declared)
+    for target in declared:
+        assert f"make {target} " in shown

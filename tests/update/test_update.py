@@ -1,0 +1,204 @@
+"""An update brings what is new in the template and leaves the user's work alone.
+
+The template is released twice, a real project with real edits lives in between, and copier updates
+it without trust, as a user does.
+"""
+
+import compileall
+import re
+from pathlib import Path
+
+import copier
+import pytest
+import support
+
+PACKAGE = "src/payment_api"
+
+ORDERS = '''"""Orders."""
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/orders")
+
+
+@router.get("/{number}")
+async def order(number: int) -> dict[str, int]:
+    """Return one order."""
+    return {"number": number}
+'''
+
+
+@pytest.fixture
+def template(template_source: Path, tmp_path: Path) -> Path:
+    """A clone of the template that may be changed, with its first release."""
+    clone = tmp_path / "template"
+    support.git(tmp_path, "clone", "--quiet", str(template_source), str(clone))
+    return clone
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Path:
+    """A service made from the first release, with its user's work committed."""
+    folder = support.render(template, tmp_path / "service")
+    support.commit_all(folder, "The service as it was generated")
+    edit_as_user(folder)
+    support.commit_all(folder, "My own work")
+    return folder
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    """Replace text that must be there."""
+    text = path.read_text("utf-8")
+    assert old in text, f"{path} doesn't hold {old!r}"
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+def edit_as_user(project: Path) -> None:
+    """Work as users do: a router, a setting, a check, a dependency, README; the sample removed."""
+    package = project / PACKAGE
+    (package / "routes/orders.py").write_text(ORDERS)
+    (package / "routes/greeting.py").unlink()
+    (project / "tests/test_greeting.py").unlink()
+    replace(package / "wiring.py", "greeting", "orders")
+    replace(
+        package / "settings.py",
+        "    answers: ClassVar[Answers] = ANSWERS\n",
+        "    answers: ClassVar[Answers] = ANSWERS\n    orders_per_page: int = 20\n",
+    )
+    replace(project / "README.md", "# payment-api\n", "# Payments\n\nAsk Ada before a release.\n")
+    replace(project / "pyproject.toml", 'version = "0.1.0"', 'version = "3.2.1"')
+    replace(
+        project / "pyproject.toml",
+        "dependencies = []",
+        'dependencies = [\n    "stripe>=1",\n]',
+    )
+    (project / "local.mk").write_text("seed: ## Fill the database\n\t@true\n")
+
+
+def release(template: Path, tag: str = "v0.2.0") -> None:
+    """Release a version that changes files of the template's of every kind, and the user's too."""
+    source = template / "template"
+    package = source / "src/{{package_name}}"
+    module = package / "chassis/sizing.py"
+    module.write_text(module.read_text("utf-8") + '\n\nNEW_IN_THIS_RELEASE = "yes"\n', "utf-8")
+    (package / "chassis/brand_new.py").write_text('"""New in this release."""\n')
+    replace(source / "Makefile", "lint: ##", "check: lint test ## Lint and test\n\nlint: ##")
+    replace(source / "pyproject.toml.jinja", '"gunicorn>=27,<28"', '"gunicorn>=27.0.1,<28"')
+    replace(source / "gunicorn.conf.py.jinja", "preload_app", "# New.\npreload_app")
+    # What is the user's after the first copy may change in the template all the same.
+    replace(source / "README.md.jinja", "# {{ service_name }}", "# The {{ service_name }}")
+    replace(package / "wiring.py", "Yours to change.", "Yours, all yours.")
+    replace(package / "routes/greeting.py", "Hello from", "Greetings from")
+    support.commit_all(template, "The next release", tag)
+
+
+def update(project: Path, **answers: str) -> None:
+    """Run `copier update` as a user does: no trust, no questions."""
+    copier.run_update(
+        project, data=answers, defaults=True, overwrite=True, unsafe=False, quiet=True
+    )
+
+
+def assert_sound(project: Path) -> None:
+    """Nothing is in conflict, and what came out is formatted and compiles."""
+    assert support.git(project, "ls-files", "--unmerged") == ""
+    assert not list(project.rglob("*.rej"))
+    for path in support.git(project, "ls-files", "-co", "--exclude-standard").splitlines():
+        if (project / path).is_file():
+            assert not re.search(
+                r"^(<{7}|>{7}) ", (project / path).read_text("utf-8"), re.MULTILINE
+            )
+    support.run(["ruff", "format", "--check", "--no-cache", "."], project)
+    assert compileall.compile_dir(project, quiet=1, force=True)
+
+
+def test_update_keeps_the_users_work(template: Path, project: Path) -> None:
+    """The template's change arrives; every file of the user's is byte for byte what it was."""
+    mine = [
+        "README.md",
+        "local.mk",
+        "tests/conftest.py",
+        *(f"{PACKAGE}/{name}" for name in ("wiring.py", "settings.py", "routes/orders.py")),
+    ]
+    before = {name: (project / name).read_bytes() for name in mine}
+
+    release(template)
+    update(project)
+
+    assert {name: (project / name).read_bytes() for name in mine} == before
+    assert not (project / PACKAGE / "routes/greeting.py").exists()
+    assert not (project / "tests/test_greeting.py").exists()
+
+    assert "NEW_IN_THIS_RELEASE" in (project / PACKAGE / "chassis/sizing.py").read_text("utf-8")
+    assert (project / PACKAGE / "chassis/brand_new.py").is_file()
+    assert "check: lint test" in (project / "Makefile").read_text("utf-8")
+    assert "# New." in (project / "gunicorn.conf.py").read_text("utf-8")
+    assert 'template_version="0.2.0"' in (project / PACKAGE / "answers.py").read_text("utf-8")
+    assert_sound(project)
+
+
+def test_update_merges_dependencies(template: Path, project: Path) -> None:
+    """The user's dependencies and version live beside the template's, and both may change."""
+    release(template)
+    update(project)
+
+    text = (project / "pyproject.toml").read_text("utf-8")
+    assert '"stripe>=1"' in text
+    assert 'version = "3.2.1"' in text
+    assert '"gunicorn>=27.0.1,<28"' in text
+    assert_sound(project)
+
+
+def test_update_without_a_new_release_changes_nothing(project: Path) -> None:
+    """Updating to the version that is there is harmless."""
+    update(project)
+
+    assert support.git(project, "status", "--porcelain") == ""
+
+
+def test_an_answer_can_be_changed(project: Path) -> None:
+    """A new answer reaches the code, and only what follows from it changes."""
+    update(project, drain_seconds="20")
+
+    assert "drain_seconds=20," in (project / PACKAGE / "answers.py").read_text("utf-8")
+    changed = support.git(project, "status", "--porcelain").splitlines()
+    assert [line.split()[-1] for line in changed] == [
+        ".copier-answers.yml",
+        f"{PACKAGE}/answers.py",
+    ]
+    assert_sound(project)
+
+
+def test_a_renamed_service_keeps_its_package(project: Path) -> None:
+    """The package is fixed at the start: a rename of it would lose every edit in it."""
+    update(project, service_name="billing-api")
+
+    answers = (project / PACKAGE / "answers.py").read_text("utf-8")
+    assert 'service_name="billing-api"' in answers
+    assert (project / PACKAGE / "routes/orders.py").read_text("utf-8") == ORDERS
+    assert not (project / "src/billing_api").exists()
+    assert_sound(project)
+
+
+def test_a_wrong_answer_changes_nothing(project: Path) -> None:
+    """A wrong answer stops an update before it has touched a file."""
+    with pytest.raises(ValueError, match="drain_seconds"):
+        update(project, drain_seconds="1")
+
+    assert support.git(project, "status", "--porcelain") == ""
+
+
+def test_a_description_with_braces_survives(template: Path, tmp_path: Path) -> None:
+    """Answers are data: one that looks like Jinja isn't evaluated by an update either."""
+    prose = "{{ service_name }} \"and\" 'quotes' \\ {% raw %}"
+    folder = support.render(template, tmp_path / "service", {"description": prose})
+    support.commit_all(folder, "The service as it was generated")
+
+    release(template)
+    update(folder)
+
+    assert prose in (folder / "README.md").read_text("utf-8")
+    assert prose in (folder / "pyproject.toml").read_text("utf-8").replace('\\"', '"').replace(
+        "\\\\", "\\"
+    )
+    assert_sound(folder)

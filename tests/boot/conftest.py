@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import support
 from boot.harness import Ports, Service
+from boot.load import Load
 
 Boot = Callable[..., Service]
 
@@ -45,6 +46,11 @@ def _many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16384), hard))
 
 
+def console(service: Service) -> bool:
+    """Whether the service logs for people."""
+    return service.settings.get("LOG_FORMAT") == "console"
+
+
 @contextmanager
 def booting(project: Path, ports: Ports) -> Iterator[Boot]:
     """Start services; in the end kill them and check what they have said."""
@@ -57,6 +63,8 @@ def booting(project: Path, ports: Ports) -> Iterator[Boot]:
         services.append(service)
         if ready:
             service.wait_ready()
+            if not console(service):
+                service.wait_all_accept()
         return service
 
     try:
@@ -67,13 +75,13 @@ def booting(project: Path, ports: Ports) -> Iterator[Boot]:
             # Shown by pytest when the test fails.
             print(f"--- pid {service.pid}, exit code {service.exit_code}\n{service.tail()}")  # noqa: T201
     for service in services:
-        if service.settings.get("LOG_FORMAT") != "console":
+        if not console(service):
             service.logs()  # every line parses, from boot to exit, whatever the test was about
 
 
 @pytest.fixture
 def boot(project: Path, ports: Ports) -> Iterator[Boot]:
-    """Start a service with these settings, and wait until it is ready; killed after the test."""
+    """Start a service with these settings, and wait until all of its workers accept."""
     with booting(project, ports) as start:
         yield start
 
@@ -83,3 +91,26 @@ def boot_once(project: Path, ports: Ports) -> Iterator[Boot]:
     """As `boot`, for a service that the tests of a module share."""
     with booting(project, ports) as start:
         yield start
+
+
+Lossless = Callable[..., None]
+
+
+@pytest.fixture
+def lossless(record_property: Callable[[str, object], None]) -> Lossless:
+    """Assert that a load lost nothing (or at most so many); the figures go to the summary."""
+
+    def check(load: Load, *, at_least: int = 0, at_most_lost: int = 0) -> None:
+        record_property("load", f"{load.tally.lost} lost of {load.tally.requests}")
+        assert load.tally.requests >= at_least
+        assert load.tally.lost <= at_most_lost, str(load.tally)
+
+    return check
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what each load test counted."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            if name == "load" and report.when == "call":
+                terminalreporter.write_line(f"{value:>20}  {report.nodeid}")

@@ -271,6 +271,11 @@ class Service:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.tail()}") from None
 
+    def wait_all_accept(self) -> None:
+        """Wait until every worker has said that it accepts; the first makes the service ready."""
+        workers = self.wait_log(message="workers sized")["workers"]
+        self.wait_log(message="accepting", count=workers)
+
     def wait_workers(self, count: int, other_than: list[int] | None = None) -> list[int]:
         """Wait until exactly ``count`` workers live and none of them is one of ``other_than``."""
         old = set(other_than or [])

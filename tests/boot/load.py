@@ -49,6 +49,7 @@ KEEP_ALIVE = Client("keep-alive", keep_alive=True)
 KEEP_ALIVE_THINKING = Client("keep-alive thinking", keep_alive=True, think=0.2)
 FRESH = Client("fresh", keep_alive=False)
 FRESH_HESITANT = Client("fresh hesitant", keep_alive=False, hesitate=0.1)
+PROBE = Client("probe", keep_alive=False, think=0.2)
 
 MIXED = (KEEP_ALIVE,) * 9 + (KEEP_ALIVE_THINKING,) * 3 + (FRESH,) * 9 + (FRESH_HESITANT,) * 3
 """24 clients, half of them on kept connections."""
@@ -253,14 +254,18 @@ class Load:
                     self.tally.ok += 1
                     self.tally.replies[reply.body] += 1
                 if client.keep_alive and reply.headers.get("connection", "").lower() != "close":
-                    if client.think:
-                        await asyncio.sleep(random.uniform(0, client.think))  # noqa: S311
+                    await self._think(client)
                     continue
             if streams is not None:
                 streams[1].close()
                 streams = None
+            await self._think(client)
         if streams is not None:
             streams[1].close()
+
+    async def _think(self, client: Client) -> None:
+        if client.think:
+            await asyncio.sleep(random.uniform(0, client.think))  # noqa: S311
 
     def _lose(self, outcome: str, client: Client, served: int, detail: str = "") -> None:
         at = round(time.monotonic() - self._began, 3)

@@ -71,7 +71,7 @@ def recycle_one(service: Service) -> None:
 
 def test_counts_are_exact(boot: Boot) -> None:
     """10,000 requests, four workers, two recycled, one killed: exact but for what it had."""
-    service = boot(WEB_CONCURRENCY="4")
+    service = boot(WEB_CONCURRENCY="4", MAX_REQUESTS="0")
     with Load(service.port, "/work?ms=5") as load:
         load.reach(3000)
         recycle_one(service)

@@ -45,9 +45,9 @@ def test_a_log_level_is_changed_in_all_workers(service: Service) -> None:
     assert speak() == set()
     put = service.manage("/loggers/lab", "PUT", body=b'{"level": "DEBUG"}')
     assert put.status == 200
-    assert service.manage("/loggers/lab").json()["effective"] == "DEBUG"
     spoken: set[int] = set()
     eventually(lambda: spoken.update(speak()) or spoken == set(service.workers()), 10)
+    assert service.manage("/loggers/lab").json()["effective"] == "DEBUG"
     texts = {record["message"] for record in service.logs() if record["logger"] == "lab"}
     assert texts == {"a detail from structlog", "a detail from the standard library"}
 
@@ -74,6 +74,25 @@ def test_nonsense_levels_are_refused(service: Service) -> None:
         assert answer.headers["content-type"] == "application/problem+json"
     assert service.manage("/loggers/lab").json()["effective"] == "INFO"
     assert service.manage("/loggers").json()["loggers"]
+
+
+def test_a_name_that_is_none_harms_nobody(boot: Boot) -> None:
+    """Nonsense in the name of a logger, and too many of them, are refused and kill no worker."""
+    service = boot(WEB_CONCURRENCY="2")
+    before = service.workers()
+    for name in ("%20", "1", "a%0ab", "a" * 3000, "%ff", "%00"):
+        answer = service.manage(f"/loggers/{name}", "PUT", body=b'{"level": "DEBUG"}')
+        assert (name, answer.status) == (name, 422)
+    statuses = [
+        service.manage(f"/loggers/name{number}", "PUT", body=b'{"level": "DEBUG"}').status
+        for number in range(400)
+    ]
+    assert set(statuses) <= {200, 422}
+    assert service.manage("/loggers/lab", "PUT", body=b'{"level": null}').status in (200, 422)
+    service.ask("/pid")
+    service.wait_log(logger="access")
+    assert service.workers() == before
+    assert service.complaints() == []
 
 
 def test_thread_dump(service: Service) -> None:

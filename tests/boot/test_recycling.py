@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from boot.conftest import Boot
-from boot.load import KEEP_ALIVE_THINKING, Load
+from boot.load import PROBE, Load
 
 pytestmark = pytest.mark.boot
 
@@ -14,7 +14,7 @@ def test_recycling_under_load(workers: str, requests: int, boot: Boot) -> None:
     """Workers that go after 300 requests lose none, also when the only one is replaced."""
     service = boot(WEB_CONCURRENCY=workers, MAX_REQUESTS="300", MAX_REQUESTS_JITTER="30")
     with (
-        Load(service.management_port, "/health/ready", [KEEP_ALIVE_THINKING] * 2) as probes,
+        Load(service.management_port, "/health/ready", [PROBE] * 2) as probes,
         Load(service.port) as load,
     ):
         load.reach(requests, within=90)

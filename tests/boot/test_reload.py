@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from boot.conftest import Boot
-from boot.load import KEEP_ALIVE_THINKING, Load
+from boot.load import PROBE, Load
 
 pytestmark = pytest.mark.boot
 
@@ -15,7 +15,7 @@ def test_three_reloads(boot: Boot) -> None:
     """SIGHUP three times under load: 0 lost, readiness never flips, all workers are new."""
     service = boot(WEB_CONCURRENCY="2")
     with (
-        Load(service.management_port, "/health/ready", [KEEP_ALIVE_THINKING] * 2) as probes,
+        Load(service.management_port, "/health/ready", [PROBE] * 2) as probes,
         Load(service.port) as load,
     ):
         for _ in range(3):
@@ -47,7 +47,7 @@ def test_one_worker_more_and_one_less(boot: Boot) -> None:
     """SIGTTIN and SIGTTOU under load: 0 lost, and readiness never flips."""
     service = boot(WEB_CONCURRENCY="2")
     with (
-        Load(service.management_port, "/health/ready", [KEEP_ALIVE_THINKING] * 2) as probes,
+        Load(service.management_port, "/health/ready", [PROBE] * 2) as probes,
         Load(service.port) as load,
     ):
         for _ in range(2):

@@ -83,9 +83,12 @@ def test_a_new_worker_does_not_take_back_what_was_published(boot: Boot) -> None:
     before = service.workers()
     service.ask("/break-liveness")
     service.ask("/refuse")
-    for _ in range(12):
+
+    def both_are_new() -> bool:
         burst(service.port, 16, request("/pid"))
-    service.wait_workers(2, other_than=before)
+        return not set(before) & set(service.workers())
+
+    eventually(both_are_new)
     service.wait_log(message="accepting", count=4)
     assert service.manage("/health/live").status == 503
     assert service.manage("/health/ready").json()["reason"] == "lab: asked to refuse"

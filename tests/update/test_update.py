@@ -82,7 +82,7 @@ def release(template: Path, tag: str = "v0.2.0") -> None:
     module = package / "chassis/sizing.py"
     module.write_text(module.read_text("utf-8") + '\n\nNEW_IN_THIS_RELEASE = "yes"\n', "utf-8")
     (package / "chassis/brand_new.py").write_text('"""New in this release."""\n')
-    replace(source / "Makefile", "lint: ##", "check: lint test ## Lint and test\n\nlint: ##")
+    replace(source / "Makefile", "\nlint: ", "\ncheck: lint test ## Lint and test\n\nlint: ")
     replace(source / "pyproject.toml.jinja", '"gunicorn>=27,<28"', '"gunicorn>=27.0.1,<28"')
     replace(source / "gunicorn.conf.py.jinja", "preload_app", "# New.\npreload_app")
     # What is the user's after the first copy may change in the template all the same.

@@ -114,6 +114,13 @@ class HealthRegistry:
             raise ValueError(f"a health group named {name!r} exists already")
         self._groups[name] = checks
 
+    def slowest_critical(self) -> float:
+        """The longest timeout of a critical check in seconds; readiness may take that long."""
+        return max(
+            (self._timeout_of(check) for check in self._checks.values() if check.critical),
+            default=0.0,
+        )
+
     @property
     def groups(self) -> Mapping[str, tuple[str, ...]]:
         """The names of the checks in each group."""

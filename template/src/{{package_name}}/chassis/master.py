@@ -6,8 +6,9 @@ Hooks: https://docs.gunicorn.org/en/stable/settings.html#server-hooks
 import gc
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
@@ -15,6 +16,7 @@ from gunicorn.workers.base import Worker
 from . import cgroup, dump, info, logs, metrics, roster, settings, stdio
 from .pipeline import pipeline
 from .roster import WorkerState
+from .service import Service
 from .settings import ChassisSettings, SettingsError, load_settings
 from .sizing import Sizing, size
 
@@ -30,6 +32,7 @@ def load(settings_class: type[ChassisSettings]) -> ChassisSettings:
     A wrong value at boot ends the process with status 78 and one line that says what to mend. On a
     reload (SIGHUP) the same line is logged and the service goes on with the settings it has.
     """
+    _take_back_web_concurrency()
     try:
         read = load_settings(settings_class)
     except SettingsError as error:
@@ -41,6 +44,13 @@ def load(settings_class: type[ChassisSettings]) -> ChassisSettings:
         stdio.capture()
     metrics.share_over_workers(read.worker_tmp_dir, service)
     return read
+
+
+def _take_back_web_concurrency() -> None:
+    # `chassis/startup.pth` hides a value that Gunicorn couldn't be imported with.
+    given = os.environ.pop("WEB_CONCURRENCY_GIVEN", None)
+    if given is not None:
+        os.environ["WEB_CONCURRENCY"] = given
 
 
 def sizing(read: ChassisSettings) -> Sizing:
@@ -71,16 +81,20 @@ def _format(read: ChassisSettings) -> Any:
 
 
 def _keep_or_exit(settings_class: type[ChassisSettings], why: str) -> ChassisSettings:
-    if settings.are_set():
-        _log.error("reload refused, the old settings stay", reason=why)
-        return settings.current()
-    asked = os.environ.get("LOG_FORMAT", "").lower()
-    console = asked == "console" or (not asked and sys.stdout.isatty())
-    logs.configure(
-        service=settings_class.answers.service_name,
-        level="INFO",
-        fmt="console" if console else "json",
-    )
+    if not settings.are_set():
+        asked = os.environ.get("LOG_FORMAT", "").lower()
+        console = asked == "console" or (not asked and sys.stdout.isatty())
+        logs.configure(
+            service=settings_class.answers.service_name,
+            level="INFO",
+            fmt="console" if console else "json",
+        )
+        _refuse(why)
+    _log.error("reload refused, the old settings stay", reason=why)
+    return settings.current()
+
+
+def _refuse(why: str) -> NoReturn:
     _log.critical(why)
     pipeline.sink.flush()
     raise SystemExit(_EX_CONFIG)
@@ -93,9 +107,19 @@ def dump_path(slot: int) -> Path:
 
 def when_ready(arbiter: Arbiter) -> None:
     """Freeze the heap that the workers will share, and prepare for the end of the service."""
+    _refuse_slow_checks(arbiter.app.wsgi())
     _announce_the_end(arbiter)
     gc.collect()
     gc.freeze()
+
+
+def _refuse_slow_checks(service: Service) -> None:
+    """A readiness check that outlasts the platform's probe would fail it even when all is well."""
+    service.configure()
+    slowest = service.health.slowest_critical()
+    wrong = replace(service.settings.budget, readiness_check_timeout=slowest).violations()
+    if wrong:
+        _refuse("; ".join(wrong))
 
 
 def _announce_the_end(arbiter: Arbiter) -> None:

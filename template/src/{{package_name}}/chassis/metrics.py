@@ -26,21 +26,24 @@ _OTHER_METHOD = "OTHER"
 _MASTER = "master"
 
 _identity: list[int | str] = [_MASTER]
+_directory: list[Path] = []
 
 
 def share_over_workers(parent: Path | None, service: str) -> Path:
     """Switch to multi-process mode, in the master, before any metric exists.
 
     Makes a fresh directory below `parent` (the system's temporary folder when None; memory rather
-    than disk, if there is some) and removes those that a killed master left behind.
+    than disk, if there is some) and removes those that a killed master left behind. Called again,
+    on a reload, it changes nothing.
     """
-    if DIRECTORY_VARIABLE in os.environ and _identity == [_MASTER]:
-        return Path(os.environ[DIRECTORY_VARIABLE])
+    if _directory:
+        return _directory[0]
     root = parent or Path(tempfile.gettempdir())
     prefix = f"{service}-metrics-"
     for stale in _of_dead_processes(root, prefix):
         shutil.rmtree(stale, ignore_errors=True)
     directory = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=root))
+    _directory.append(directory)
     os.environ[DIRECTORY_VARIABLE] = str(directory)
     prometheus_client.values.ValueClass = prometheus_client.values.MultiProcessValue(  # type: ignore[no-untyped-call]
         process_identifier=lambda: _identity[0]
@@ -60,8 +63,7 @@ def forget_gauges(slot: int) -> None:
 
 def remove() -> None:
     """Remove the directory. For the master, when it exits."""
-    directory = os.environ.get(DIRECTORY_VARIABLE)
-    if directory is not None:
+    for directory in _directory:
         shutil.rmtree(directory, ignore_errors=True)
 
 

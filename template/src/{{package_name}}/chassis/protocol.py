@@ -5,6 +5,7 @@ both are limited (SPEC A6): a client that takes too long over its head gets 408 
 15.5.9), one whose head is too large gets 431 (RFC 6585 section 5), and the connection is closed.
 """
 
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -62,12 +63,16 @@ class Protocol(HttpToolsProtocol):
         elif not self._head_begun and waited > idle_timeout:
             self.transport.close()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what isn't HTTP, with a problem rather than with Uvicorn's plain text."""
+        self._cut_off(400, msg)
+
     def _cut_off(self, status: int, detail: str) -> None:
         if self.transport.is_closing():
             return
         self._head_since = None
         body = problem_bytes(status, detail=detail)
-        reason = b"Request Timeout" if status == 408 else b"Request Header Fields Too Large"
+        reason = HTTPStatus(status).phrase.encode()
         self.transport.write(
             b"HTTP/1.1 %d %s\r\ncontent-type: application/problem+json\r\n"
             b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (status, reason, len(body), body)

@@ -28,7 +28,7 @@ MAX_KEY = 256  # characters
 _SAFE = frozenset({"timestamp", "level", "logger", "module", "function", "line", "pid"})
 _SCALARS = frozenset({type(None), bool, int, float})
 _NATIVE = (bool, int, float, datetime.date, datetime.time, uuid.UUID)  # orjson writes these
-_READABLE = (decimal.Decimal, pathlib.PurePath)  # str() says more than repr()
+_READABLE = (str, decimal.Decimal, pathlib.PurePath)  # str() says more than repr()
 _LISTS = (list, tuple, set, frozenset)
 
 
@@ -72,22 +72,23 @@ class Walk:
 
     def value(self, value: object, depth: int = 0) -> object:
         """A plain copy of ``value`` without secrets."""
+        try:
+            return self._scalar(value, depth)
+        except Exception:  # a container that changed under our hands, or a hostile object
+            return safe_repr(type(value))
+
+    def _scalar(self, value: Any, depth: int) -> object:
+        if isinstance(value, enum.Enum):
+            return self.value(value.value, depth)
         if value is None or isinstance(value, _NATIVE):
-            return value.value if isinstance(value, enum.Enum) else value
-        if isinstance(value, str):
+            return value
+        if isinstance(value, _READABLE):
             return scrub(str(value))
         if hasattr(value, "get_secret_value"):
             return MASK
-        try:
-            return self._container(value, depth)
-        except Exception:  # a container that changed under our hands, or a hostile one
-            return safe_repr(type(value))
+        return self._container(value, depth)
 
     def _container(self, value: Any, depth: int) -> object:
-        if isinstance(value, enum.Enum):
-            return self.value(value.value, depth)
-        if isinstance(value, _READABLE):
-            return scrub(str(value))
         fields = _fields(value)
         if fields is None and not isinstance(value, _LISTS):
             return scrub(safe_repr(value))
@@ -97,7 +98,10 @@ class Walk:
             return self.mapping(fields, depth + 1)
         if len(value) == 2 and isinstance(value, list | tuple) and is_secret(_name(value[0])):
             return [self.value(value[0], depth + 1), _hidden(value[1])]  # a header of an ASGI scope
-        return [self.value(item, depth + 1) for item in self._some(value)]
+        items = [self.value(item, depth + 1) for item in self._some(value)]
+        if len(value) > len(items):
+            items.append(f"... ({len(value)} items)")
+        return items
 
     def mapping(self, fields: Mapping[Any, object], depth: int = 0) -> dict[str, object]:
         """A plain copy of ``fields`` without secrets."""

@@ -1,8 +1,9 @@
 """Credentials in running text: messages, reprs, tracebacks (SPEC row E4).
 
 Hidden are credentials in URLs, ``Bearer`` and ``Basic`` tokens, ``Authorization`` and ``Cookie``
-headers, and ``password=...`` in the ways people and ``repr`` write it. When in doubt a word is
-hidden: a log with a word too few can be read, a leaked token has to be rotated.
+headers, private keys in PEM form, and ``password=...`` in the ways people and ``repr`` write it.
+When in doubt a word is hidden: a log with a word too few can be read, a leaked token has to be
+rotated.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ _HINTS = (
 
 _URL = re.compile(r"(://[^\s/:@]*):[^\s/?#]*@")
 _TOKEN = re.compile(r"((?i:\bbearer)\s+|(?i:\bbasic)\s+(?=\w\S*[0-9A-Z+/=]))[\w.~+/=-]+")
+_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?=-----END|\Z)", re.DOTALL)
 _HEADER = re.compile(r"((?:authorization|cookie)\s*:\s*)[^\r\n\"']+", re.IGNORECASE)
 _PAIR = re.compile(
     rf"""
@@ -92,6 +94,8 @@ def scrub(text: str) -> str:
 
 def _scrub(text: str) -> str:
     lower = text.lower()
+    if "private key-----" in lower:
+        text = _KEY.sub(rf"\1{MASK}", text)
     if "bearer" in lower or "basic" in lower:
         text = _TOKEN.sub(rf"\1{MASK}", text)
     if ":" in text or "=" in text or "'" in text or '"' in text:

@@ -42,6 +42,8 @@ class Service(FastAPI):
             redoc_url=None,
             openapi_url=None,
             lifespan=_lifespan,
+            # Asking OpenTelemetry on each request whether anybody listens costs a tenth of it.
+            telemetry={"tracing": False, "metrics": False, "logs": False},
         )
         self._settings_class = settings_class
         self._openers: list[tuple[str, Opener]] = []
@@ -55,7 +57,6 @@ class Service(FastAPI):
         self.closing_seconds = 0.0
         """What a stop leaves for closing resources; the server lowers it when time is short."""
         problems.install(self)
-        docs.install(self)
 
     @property
     def settings(self) -> ChassisSettings:
@@ -94,13 +95,17 @@ class Service(FastAPI):
         self.user_middleware = outer + self.user_middleware
         return super().build_middleware_stack()
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Open the resources, say that the service is up, and close everything in the end."""
-        self.in_flight.clear()
+    def configure(self) -> None:
+        """Apply the settings to what was made before they were known."""
         self.health.timeout = self.settings.health_check_timeout_seconds
         self.health.cache = self.settings.health_cache_seconds
         self.closing_seconds = self.settings.close_seconds
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open the resources, say that the service is up, and close everything in the end."""
+        self.configure()
+        self.in_flight.clear()
         availability.current.initialise(LivenessState.CORRECT, source=_SOURCE)
         resources = Resources()
         try:
@@ -125,6 +130,7 @@ def create_app(settings_class: type[ChassisSettings], wire: Callable[[Service], 
     """Make the application; `wire` registers what this service consists of."""
     service = Service(settings_class)
     wire(service)
+    docs.install(service)  # last: routes are tried in their order
     return service
 
 

@@ -128,8 +128,9 @@ def restore() -> None:
     """Give the streams back, with everything printed so far logged."""
     _drain()
     atexit.unregister(_drain)
-    for name, original, _ in _captured:
-        setattr(sys, name, original)
+    for name, original, stream in _captured:
+        if getattr(sys, name) is stream:  # and not replaced by somebody else since
+            setattr(sys, name, original)
     _captured.clear()
 
 

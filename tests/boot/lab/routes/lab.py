@@ -81,7 +81,7 @@ async def print_lines() -> dict[str, int]:
 
 @router.get("/warn")
 async def warn() -> dict[str, int]:
-    warnings.warn("the lab warns", DeprecationWarning, stacklevel=1)
+    warnings.warn("the lab warns", stacklevel=1)
     return {"pid": os.getpid()}
 
 

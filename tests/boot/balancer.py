@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+import support
 from boot.harness import Service, eventually
 
 Mode = Literal["tcp", "http"]
@@ -82,8 +82,9 @@ def balancer(
     configuration.write_text(
         CONFIGURATION.format(mode=mode, port=port, servers=servers, control=control)
     )
-    program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    assert program, "HAProxy is not installed"
+    # It stands where only root's PATH looks.
+    program = shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")
+    program = program or support.require_engine("haproxy")
     with (folder / f"haproxy-{mode}.log").open("wb") as log:
         process = subprocess.Popen(
             [program, "-db", "-f", str(configuration)], stdout=log, stderr=subprocess.STDOUT

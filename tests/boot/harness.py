@@ -69,7 +69,7 @@ class Ports:
 
 
 def eventually(
-    probe: Callable[[], T], within: float = 15.0, *, what: str = "", every: float = 0.02
+    probe: Callable[[], T | None], within: float = 15.0, *, what: str = "", every: float = 0.02
 ) -> T:
     """Call ``probe`` until it returns something true, and return that.
 
@@ -136,11 +136,11 @@ class Service:
     """One Gunicorn master with its workers, started in a session of its own.
 
     Args:
-        project: The installed project; ``.venv/bin/gunicorn`` is started there without arguments.
+        project: The installed project, in whose folder the service runs.
         port: Port of the traffic listener.
         management_port: Port of the management listener.
         settings: Environment variables, over a small default environment.
-        command: What to start instead of Gunicorn's own command line.
+        command: What to start; by default Gunicorn itself, without arguments.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from boot.conftest import Boot
+from boot.fixtures import Boot
 
 pytestmark = pytest.mark.boot
 

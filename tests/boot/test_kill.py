@@ -7,14 +7,16 @@ import signal
 import time
 
 import pytest
-from boot.conftest import Boot
+from boot.fixtures import Boot, Lossless
 from boot.harness import eventually
 from boot.load import FRESH, MIXED, Load
 
 pytestmark = pytest.mark.boot
 
 
-def test_a_killed_worker_takes_only_its_own_requests_with_it(boot: Boot) -> None:
+def test_a_killed_worker_takes_only_its_own_requests_with_it(
+    boot: Boot, lossless: Lossless
+) -> None:
     """SIGKILL of a worker loses at most what it had in flight, and the master replaces it."""
     service = boot(WEB_CONCURRENCY="2")
     with Load(service.port) as load:
@@ -23,7 +25,7 @@ def test_a_killed_worker_takes_only_its_own_requests_with_it(boot: Boot) -> None
         os.kill(victim, signal.SIGKILL)
         service.wait_workers(2, other_than=[victim])
         load.reach(2000)
-    assert load.tally.lost <= len(MIXED), str(load.tally)
+    lossless(load, at_most_lost=len(MIXED))
     assert service.ready()
     assert service.stop() == 0
 
@@ -58,7 +60,9 @@ def test_a_worker_that_hangs_is_replaced_alone(path: str, culprit: str, boot: Bo
     assert service.stop() == 0
 
 
-def test_a_worker_that_dies_while_it_starts_leaves_the_others_alone(boot: Boot) -> None:
+def test_a_worker_that_dies_while_it_starts_leaves_the_others_alone(
+    boot: Boot, lossless: Lossless
+) -> None:
     """A kill just after the fork doesn't leave a slot that is starting for ever."""
     service = boot(WEB_CONCURRENCY="2")
     service.send(signal.SIGTTIN)
@@ -71,4 +75,14 @@ def test_a_worker_that_dies_while_it_starts_leaves_the_others_alone(boot: Boot) 
         service.send(signal.SIGHUP)
         service.wait_workers(2, other_than=old)
         load.pass_by(200)
-    assert load.tally.lost == 0, str(load.tally)
+    lossless(load)
+
+
+def test_a_service_that_cannot_start_ends(boot: Boot) -> None:
+    """A resource that can't open ends the whole service, non-zero, rather than looping for ever."""
+    service = boot(ready=False, WEB_CONCURRENCY="2", LAB_FAIL="open second")
+    assert service.wait_exit(20) != 0
+    assert not service.find_logs(message="accepting")
+    assert any("can't open second" in str(record) for record in service.complaints()), (
+        service.tail()
+    )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from boot.conftest import Boot
+from boot.fixtures import Boot
 from boot.harness import Answer, Service, eventually
 from boot.load import FRESH, KEEP_ALIVE, PROBE, Load, Reply, burst, converse, request
 

@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
-from boot.conftest import Boot
+from boot.fixtures import Boot
 from boot.harness import Record, Service
 from boot.load import Load, converse
 

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from boot.conftest import Boot
+from boot.fixtures import Boot
 from boot.harness import Service, eventually
 from boot.load import burst, request
 
@@ -46,7 +46,12 @@ def test_a_log_level_is_changed_in_all_workers(service: Service) -> None:
     put = service.manage("/loggers/lab", "PUT", body=b'{"level": "DEBUG"}')
     assert put.status == 200
     spoken: set[int] = set()
-    eventually(lambda: spoken.update(speak()) or spoken == set(service.workers()), 10)
+
+    def all_have_spoken() -> bool:
+        spoken.update(speak())
+        return spoken == set(service.workers())
+
+    eventually(all_have_spoken, 10)
     assert service.manage("/loggers/lab").json()["effective"] == "DEBUG"
     texts = {record["message"] for record in service.logs() if record["logger"] == "lab"}
     assert texts == {"a detail from structlog", "a detail from the standard library"}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from boot.conftest import Boot
+from boot.fixtures import Boot
 from boot.harness import Service, eventually
 from boot.load import burst, request
 

@@ -1,6 +1,8 @@
 # mypy: ignore-errors
 """The wiring of the lab: the greeting that every service starts with, and the lab's own parts."""
 
+from functools import partial
+
 from .chassis.service import Service
 from .routes import greeting, lab
 
@@ -9,4 +11,6 @@ def wire(service: Service) -> None:
     """Register the routes and the check."""
     service.include_router(greeting.router)
     service.include_router(lab.router)
+    for name in ("first", "second", "third"):
+        service.resource(name, partial(lab.resource, name))
     service.health.register("outside", lab.outside, "Something outside", critical=True, timeout=1)

@@ -39,12 +39,16 @@ class AccessLog:
         client: str | None,
         route: str,
         level: int = logging.INFO,
+        micros: int | None = None,
     ) -> None:
-        """Log one request: ``route`` is the template that matched, ``client`` an address."""
+        """Log one request: ``route`` is the template that matched, ``client`` an address.
+
+        ``micros`` is when it was completed, in microseconds of Unix time, if that isn't now.
+        """
         if not self._is_enabled(level):
             return
         entry: dict[str, Any] = {
-            "timestamp": timestamp(),
+            "timestamp": timestamp(micros),
             "level": _LEVELS[level],
             "logger": "access",
             "message": "request completed",

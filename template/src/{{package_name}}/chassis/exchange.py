@@ -1,13 +1,15 @@
 """One request and its reply, as the chassis sees them go by.
 
 An `Exchange` stands between the server and the application: it counts the body's bytes, adds the
-headers that every reply carries, knows the request's deadline, and when the reply is complete it
-writes the one access line and counts the request. It is made once for each request and is on the
-hot path: what it does per message is as little as possible.
+headers that every reply carries, knows the request's deadline, and says when the reply is
+complete, so that the request is counted and gets its one access line. It is made once for each
+request and is on the hot path: what it does per message is as little as possible.
 """
 
 import asyncio
-from time import perf_counter
+import contextlib
+from collections.abc import Awaitable, Iterable
+from time import perf_counter, time_ns
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
@@ -29,22 +31,23 @@ UNMATCHED = "unmatched"
 class Exchange:
     """The passage of one HTTP request through the service."""
 
-    __slots__ = (
-        "_body_left",
-        "_middleware",
-        "_receive",
-        "_reply",
-        "_scope",
-        "_started",
-        "_streaming",
-        "complete",
-        "context",
-        "deadline",
-        "overdue",
-        "oversized",
-        "reading",
-        "status",
-    )
+    # As class attributes these cost nothing where they stay as they are.
+    status = 0
+    """The reply's status code; 0 before it has begun."""
+    complete = False
+    """The whole reply was handed to the server."""
+    overdue = False
+    """The deadline has passed."""
+    oversized = False
+    """The body exceeds the limit."""
+    reading = False
+    """The application is waiting for the body."""
+    completed_at = 0
+    """Unix time in microseconds."""
+    seconds = 0.0
+    """From the request's head to the end of the reply."""
+    _streaming = False
+    _body_whole = False
 
     def __init__(
         self,
@@ -63,11 +66,6 @@ class Exchange:
         self._body_left = middleware.max_body_bytes
         self.context = context
         self.deadline = asyncio.get_running_loop().time() + middleware.request_timeout
-        self.status = 0
-        self.complete = False
-        self.oversized = False
-        self.overdue = False
-        self.reading = False
 
     def expire(self, *, in_thread: bool) -> None:
         """The ledger of requests in flight is about to cancel this request's task."""
@@ -81,10 +79,12 @@ class Exchange:
 
         Counted here and not only by Content-Length, which a chunked body doesn't have.
         """
-        self.reading = True
+        # Once the body is there, whoever asks for more waits for the client to hang up.
+        self.reading = not self._body_whole
         message = await self._receive()
         self.reading = False
         if message["type"] == "http.request":
+            self._body_whole = not message.get("more_body", False)
             self._body_left -= len(message.get("body", b""))
             if self._body_left < 0:
                 self.oversized = True
@@ -92,24 +92,21 @@ class Exchange:
                 raise HTTPException(413, self._middleware.body_limit_detail)
         return message
 
-    async def send(self, message: Message) -> None:
-        """Pass on a piece of the reply."""
-        kind = message["type"]
-        if kind == "http.response.start":
+    def send(self, message: Message) -> Awaitable[None]:
+        """Pass on a piece of the reply.
+
+        Not a coroutine itself, because each message would pay for one more.
+        """
+        if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = self._complete_headers(list(message.get("headers", ())))
-            await self._reply(message)
+            message["headers"] = self._complete_headers(message.get("headers", ()))
         elif message.get("more_body", False):
-            await self._reply(message)
-            self._extend()
+            return self._send_piece(message)
         elif self.oversized:
-            await self._reply({**message, "more_body": True})
-            await self._discard_body()
-            await self._reply({"type": "http.response.body", "body": b"", "more_body": False})
-            self.finish()
+            return self._send_last_and_discard_body(message)
         else:
-            await self._reply(message)
             self.finish()
+        return self._reply(message)
 
     async def refuse(self, status: int, detail: str, headers: Headers | None = None) -> None:
         """Answer with a problem instead of what the application would have said.
@@ -134,45 +131,59 @@ class Exchange:
         await self.send({"type": "http.response.body", "body": body})
 
     def finish(self) -> None:
-        """Count the request and write its access line, once."""
-        if self.complete:
-            return
-        self.complete = True
-        seconds = perf_counter() - self._started
-        self._middleware.completed(self, route_of(self._scope), self._scope.get("client"), seconds)
+        """Hand the request over to be counted and logged, once."""
+        if not self.complete:
+            self.complete = True
+            self.seconds = perf_counter() - self._started
+            self.completed_at = time_ns() // 1000
+            self._middleware.completed(self)
 
-    def _complete_headers(self, headers: Headers) -> Headers:
+    @property
+    def route(self) -> str:
+        """The template of the route that matched, with the prefixes of its routers."""
+        # FastAPI keeps the route as declared in "route", and the one with its prefixes beside.
+        scope = self._scope
+        route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+        template: str | None = getattr(route, "path_format", None)
+        return template or UNMATCHED
+
+    @property
+    def client(self) -> str | None:
+        """The client's address, as the proxy headers have it where they are believed."""
+        client = self._scope.get("client")
+        return client[0] if client else None
+
+    def _complete_headers(self, given: Iterable[tuple[bytes, bytes]]) -> Headers:
+        headers = list(given)
         own = dict(headers)
+        if b"x-request-id" in own:  # such as that of an upstream whose reply is passed on
+            headers = [pair for pair in headers if pair[0] != b"x-request-id"]
         headers.append((b"x-request-id", self.context.request_id.encode()))
-        headers.extend(pair for pair in self._middleware.reply_headers if pair[0] not in own)
+        for pair in self._middleware.reply_headers:
+            if pair[0] not in own:
+                headers.append(pair)
         if self.oversized:
             headers.append((b"connection", b"close"))
         return headers
 
-    def _extend(self) -> None:
+    async def _send_piece(self, message: Message) -> None:
         """A reply in pieces is bounded by the time between two of them, not by its length."""
+        await self._reply(message)
         middleware = self._middleware
         self.deadline = asyncio.get_running_loop().time() + middleware.stream_idle_timeout
         if not self._streaming:
             self._streaming = True
             middleware.in_flight.hasten(self.deadline)
 
-    async def _discard_body(self) -> None:
+    async def _send_last_and_discard_body(self, message: Message) -> None:
         """Read on for a moment before the connection closes.
 
         Closing a socket with unread bytes resets it, and the reset can overtake the reply.
         """
-        try:
+        await self._reply({**message, "more_body": True})
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DISCARD_SECONDS):
                 while (await self._receive()).get("more_body", False):
                     pass
-        except TimeoutError:
-            pass
-
-
-def route_of(scope: Scope) -> str:
-    """The template of the route that matched, with the prefixes of the routers it is nested in."""
-    # FastAPI keeps the route as declared in scope["route"], and the route with its prefixes beside.
-    route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
-    template: str | None = getattr(route, "path_format", None)
-    return template or UNMATCHED
+        self.finish()
+        await self._reply({"type": "http.response.body", "body": b"", "more_body": False})

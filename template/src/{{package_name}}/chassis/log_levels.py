@@ -27,8 +27,10 @@ class LogLevels:
                 levels[name] = level
             return levels
 
-        self._cell.update(change)
-        self.deliver()
+        try:
+            self._cell.update(change)
+        finally:
+            self._apply()  # as the others see it, which is without the change when it didn't fit
 
     def deliver(self) -> None:
         """Apply what changed since the last call. Workers call it on every tick."""
@@ -36,6 +38,9 @@ class LogLevels:
         if version == self._seen:
             return
         self._seen = version
+        self._apply()
+
+    def _apply(self) -> None:
         document = self._cell.read()
         loggers.apply(document if isinstance(document, dict) else {})
 

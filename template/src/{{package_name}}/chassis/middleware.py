@@ -5,10 +5,10 @@ more than all of this together. It must be the outermost middleware of the appli
 """
 
 import asyncio
-import os
 import re
-from collections.abc import Iterable
-from typing import cast
+from collections.abc import Awaitable, Coroutine, Iterable
+from random import getrandbits
+from typing import Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -45,6 +45,7 @@ class RequestMiddleware:
         self._hosts = settings.allowed_hosts
         self._metrics = metrics.requests()
         self._access = logs.AccessLog()
+        self._completed: list[Exchange] = []
         self.in_flight = in_flight
         self.max_body_bytes = settings.max_body_bytes
         self.body_limit_detail = f"The request body exceeds {settings.max_body_bytes} bytes."
@@ -52,29 +53,30 @@ class RequestMiddleware:
         self.stream_idle_timeout = settings.stream_idle_seconds
         self.reply_headers = security_headers(hsts_seconds=settings.hsts_seconds)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serve one connection scope. Returns a coroutine rather than being one: one frame less."""
         if scope["type"] == "http":
             probe = self._probes.get(scope["path"])
             if probe is None:
-                await self._serve(scope, receive, send)
-            else:
-                await probe(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._converse(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+                return self._serve(scope, receive, send)
+            return probe(scope, receive, send)
+        if scope["type"] == "websocket":
+            return self._converse(scope, receive, send)
+        return self._app(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         exchange = Exchange(self, self._identify(scope, headers), scope, receive, send)
-        if len(self.in_flight) >= self._limit:
-            self.note_refused("overload")
-            await exchange.refuse(503, "All places are taken. Try again soon.", _RETRY_AFTER)
-            return
         task = _current_task()
+        refusal = self._refusal(exchange, headers)
         self.in_flight.add(task, exchange)
         try:
-            await self._admit(exchange, headers, scope, receive)
+            if refusal is not None:
+                await refusal
+            elif b"content-length" in headers or b"transfer-encoding" in headers:
+                await self._app(scope, exchange.receive, exchange.send)
+            else:
+                await self._app(scope, receive, exchange.send)
         except asyncio.CancelledError:
             await self._cancelled(exchange, task)
         except Exception:
@@ -84,21 +86,22 @@ class RequestMiddleware:
             self.in_flight.remove(task)
             exchange.finish()
 
-    async def _admit(
-        self, exchange: Exchange, headers: dict[bytes, bytes], scope: Scope, receive: Receive
-    ) -> None:
+    def _refusal(
+        self, exchange: Exchange, headers: dict[bytes, bytes]
+    ) -> Coroutine[Any, Any, None] | None:
+        """The answer to a request that isn't let in, to be awaited."""
         length = headers.get(b"content-length")
-        if self._hosts and not is_allowed_host(headers.get(b"host", b""), self._hosts):
-            self.note_refused("host")
-            await exchange.refuse(400, "The Host header names a host that isn't served here.")
-        elif length is None and b"transfer-encoding" not in headers:
-            await self._app(scope, receive, exchange.send)
-        elif length is not None and int(length) > self.max_body_bytes:
+        if len(self.in_flight) >= self._limit:
+            self.note_refused("overload")
+            return exchange.refuse(503, "All places are taken. Try again soon.", _RETRY_AFTER)
+        if length is not None and int(length) > self.max_body_bytes:
             exchange.oversized = True
             self.note_refused("body_too_large")
-            await exchange.refuse(413, self.body_limit_detail)
-        else:
-            await self._app(scope, exchange.receive, exchange.send)
+            return exchange.refuse(413, self.body_limit_detail)
+        if self._hosts and not is_allowed_host(headers.get(b"host", b""), self._hosts):
+            self.note_refused("host")
+            return exchange.refuse(400, "The Host header names a host that isn't served here.")
+        return None
 
     async def _cancelled(self, exchange: Exchange, task: asyncio.Task[object]) -> None:
         """Answer a request whose task was cancelled, by its deadline or by the server's end."""
@@ -138,7 +141,7 @@ class RequestMiddleware:
         request_id = (
             given.decode()
             if given is not None and _REQUEST_ID.fullmatch(given)
-            else os.urandom(16).hex()
+            else f"{getrandbits(128):032x}"  # an identity, not a secret
         )
         identity = context.RequestContext(
             request_id,
@@ -159,14 +162,28 @@ class RequestMiddleware:
         """Count a request that is over while a thread still works for it."""
         self._metrics.abandoned()
 
-    def completed(
-        self, exchange: Exchange, route: str, client: tuple[str, int] | None, seconds: float
-    ) -> None:
-        """Record a request whose reply is complete."""
-        self._metrics.observe(exchange.context.method, route, exchange.status, seconds)
-        self._access.line(
-            exchange.context, exchange.status, seconds * 1000, client[0] if client else None, route
-        )
+    def completed(self, exchange: Exchange) -> None:
+        """Record a request whose reply is complete, with the others of this turn of the loop.
+
+        Done together it costs half as much. A SIGKILL can lose what one turn completed.
+        """
+        if not self._completed:
+            asyncio.get_running_loop().call_soon(self._record)
+        self._completed.append(exchange)
+
+    def _record(self) -> None:
+        completed, self._completed = self._completed, []
+        for exchange in completed:
+            request, route = exchange.context, exchange.route
+            self._metrics.observe(request.method, route, exchange.status, exchange.seconds)
+            self._access.line(
+                request,
+                exchange.status,
+                exchange.seconds * 1000,
+                exchange.client,
+                route,
+                micros=exchange.completed_at,
+            )
 
 
 def _current_task() -> asyncio.Task[object]:

@@ -12,16 +12,15 @@ import json
 import mmap
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .sink import RecordLock
 
 WORD = 8
-CELL_BYTES = 4096
-_CELL_HEADER = 2 * WORD  # version, length
-_READ_ATTEMPTS = 100
+DOCUMENT_BYTES = 16 * 1024  # pages that are never written cost nothing
+_PLACE_BYTES = WORD + DOCUMENT_BYTES  # length, document
+CELL_BYTES = WORD + 2 * _PLACE_BYTES  # version, two places
 
 
 class ProcessLock:
@@ -44,36 +43,32 @@ class ProcessLock:
 class Cell:
     """A small JSON document with a version that grows with every write.
 
-    Readers take no lock: the version is odd while somebody writes, and a reader that meets an odd
-    version, or one that changed while it copied, reads again (a sequence lock).
+    It has two places. A write fills the one that isn't in force and then moves the version on,
+    whose parity says which one is: a writer that is killed half-way has changed nothing. Readers
+    take no lock: one that sees the version move while it copied reads again.
     """
 
     def __init__(self, memory: mmap.mmap, offset: int, lock: ProcessLock) -> None:
-        self._view = memoryview(memory)[offset : offset + CELL_BYTES]
-        self._words = self._view[:_CELL_HEADER].cast("q")
-        self._body = self._view[_CELL_HEADER:]
+        view = memoryview(memory)[offset : offset + CELL_BYTES]
+        self._version = view[:WORD].cast("q")
+        self._places = [view[start : start + _PLACE_BYTES] for start in (WORD, WORD + _PLACE_BYTES)]
         self._lock = lock
 
     @property
     def version(self) -> int:
         """The number of the last completed write; 0 when nothing was ever written."""
-        return self._words[0] & ~1
+        return self._version[0]
 
     def read(self) -> object | None:
         """The document, or None when nothing was ever written."""
-        for _ in range(_READ_ATTEMPTS):
-            before = self._words[0]
-            if before == 0:
-                return None
-            if before % 2 == 0:
-                payload = bytes(self._body[: self._words[1]])
-                if self._words[0] == before:
-                    document: object = json.loads(payload)
-                    return document
-            time.sleep(0.0001)
-        # A writer died half-way. Under the lock nobody else writes, and the next write mends it.
-        with self._lock():
-            return self._salvage()
+        while version := self._version[0]:
+            place = self._places[version % 2]
+            (length,) = place[:WORD].cast("q")
+            payload = bytes(place[WORD : WORD + length])
+            if self._version[0] == version:
+                document: object = json.loads(payload)
+                return document
+        return None
 
     def write(self, document: object) -> None:
         """Replace the document. Raises ValueError when it is longer than the cell."""
@@ -82,26 +77,18 @@ class Cell:
     def update(self, change: Callable[[object | None], object | None]) -> bool:
         """Replace the document by what `change` makes of it; None leaves it. True if replaced."""
         with self._lock():
-            version = self._words[0]
-            current = self._salvage() if version % 2 else self.read()
-            document = change(current)
+            document = change(self.read())
             if document is None:
                 return False
             payload = json.dumps(document).encode()
-            if len(payload) > len(self._body):
-                raise ValueError(f"{len(payload)} bytes don't fit a cell of {len(self._body)}")
-            self._words[0] = version | 1
-            self._body[: len(payload)] = payload
-            self._words[1] = len(payload)
-            self._words[0] = (version | 1) + 1
+            if len(payload) > DOCUMENT_BYTES:
+                raise ValueError(f"{len(payload)} bytes don't fit a cell of {DOCUMENT_BYTES}")
+            successor = self._version[0] + 1
+            place = self._places[successor % 2]
+            place[:WORD].cast("q")[0] = len(payload)
+            place[WORD : WORD + len(payload)] = payload
+            self._version[0] = successor
             return True
-
-    def _salvage(self) -> object | None:
-        try:
-            document: object = json.loads(bytes(self._body[: self._words[1]]))
-        except ValueError:
-            return None
-        return document
 
 
 class Memory:

@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
@@ -163,13 +164,44 @@ async def states(ms: float = 20) -> dict[str, object]:
     }
 
 
-async def outside() -> bool:
-    """A check that leaves a line for each run, and hangs while a file named `hang` is there."""
+def note(name: str, text: str) -> None:
+    """Append a line to a file of the test's, if it wants any."""
     folder = Path(os.environ.get("LAB_FOLDER", "/nonexistent"))
     if folder.is_dir():
-        with (folder / "runs").open("a") as runs:
-            runs.write(f"{os.getpid()} {time.monotonic()}\n")
-        if (folder / "hang").exists():
-            await asyncio.sleep(60)
-        await asyncio.sleep(0.05)
+        with (folder / name).open("a") as lines:
+            lines.write(f"{text}\n")
+
+
+@asynccontextmanager
+async def resource(name: str) -> AsyncIterator[str]:
+    """A resource that fails when and where `LAB_FAIL` says, such as `close second`."""
+    await fail_or_note(f"open {name}")
+    yield name
+    await fail_or_note(f"close {name}")
+
+
+async def fail_or_note(step: str) -> None:
+    note("steps", step)
+    if os.environ.get("LAB_FAIL") == step:
+        raise RuntimeError(f"can't {step}")
+    if os.environ.get("LAB_HANG") == step:
+        await asyncio.sleep(60)
+
+
+@router.get("/background")
+async def background(request: Request, ms: float) -> dict[str, int]:
+    async def work() -> None:
+        await asyncio.sleep(ms / 1000)
+        note("steps", f"background {ms:g} done")
+
+    request.app.background.start(work(), name=f"background {ms:g}")
+    return {"pid": os.getpid()}
+
+
+async def outside() -> bool:
+    """A check that leaves a line for each run, and hangs while a file named `hang` is there."""
+    note("runs", f"{os.getpid()} {time.monotonic()}")
+    if Path(os.environ.get("LAB_FOLDER", "/nonexistent"), "hang").exists():
+        await asyncio.sleep(60)
+    await asyncio.sleep(0.05)
     return True

@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Literal
 
 Check = Callable[[], object | Awaitable[object]]
-"""Returns truth when healthy. `async def` runs on the event loop, anything else in a thread."""
+"""Returns truth when healthy. `async def` runs on the event loop, anything else in a thread; what
+is awaitable is awaited."""
 
 
 class HealthStatus(StrEnum):
@@ -162,17 +163,25 @@ class HealthRegistry:
         )
 
     async def _answer(self, registered: _Registered) -> object:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._timeout_of(registered)
         # One that hangs (in a thread, or by ignoring its cancellation) is waited for again rather
         # than started again: otherwise each probe would leave one more behind.
         running = registered.running
         if running is None or running.done():
-            running = registered.running = _start(registered.check)
-        done, _ = await asyncio.wait({running}, timeout=self._timeout_of(registered))
-        if not done:
-            if isinstance(running, asyncio.Task):
+            running = _start(registered.check)
+        while True:
+            registered.running = running
+            done, _ = await asyncio.wait({running}, timeout=end - loop.time())
+            if not done and isinstance(running, asyncio.Task):
                 running.cancel()
-            raise TimeoutError
-        return running.result()
+            if not done or running.cancelled():
+                raise TimeoutError
+            answer = running.result()
+            if not inspect.isawaitable(answer):
+                return answer
+            # Such as `lambda: client.ping()`, which doesn't look async until it is called.
+            running = asyncio.ensure_future(answer)
 
     def _timeout_of(self, registered: _Registered) -> float:
         return self.timeout if registered.timeout is None else registered.timeout

@@ -55,9 +55,7 @@ def _take_back_web_concurrency() -> None:
 
 def sizing(read: ChassisSettings) -> Sizing:
     """Decide on the number of workers, and log how it came about."""
-    decided = size(
-        read.answers, cgroup.read_limits(), len(os.sched_getaffinity(0)), read.web_concurrency
-    )
+    decided = size(read.answers, cgroup.read_limits(), cgroup.read_affinity(), read.web_concurrency)
     info.remember(decided)
     _log.info("workers sized", **decided.log_fields())
     if decided.warning:

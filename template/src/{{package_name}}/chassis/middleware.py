@@ -67,6 +67,7 @@ class RequestMiddleware:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         exchange = Exchange(self, self._identify(scope, headers), scope, receive, send)
+        _log.debug("request started")
         task = _current_task()
         refusal = self._refusal(exchange, headers)
         self.in_flight.add(task, exchange)

@@ -5,6 +5,7 @@ otherwise get 129 workers, which the memory limit then kills one after the other
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +35,8 @@ class Sizing:
     """Workers that the CPUs can feed."""
     memory_bound: int
     """Workers that the memory can hold."""
+    considered: Mapping[str, object]
+    """Everything that was looked at: the answers, the cgroup, the affinity and the override."""
     warning: str | None = None
     """One sentence when the memory can't hold the workers, otherwise ``None``."""
 
@@ -48,6 +51,7 @@ class Sizing:
             "memory_mib": self.memory_mib,
             "memory_source": self.memory_source,
             "memory_bound": self.memory_bound,
+            **self.considered,
         }
 
 
@@ -77,6 +81,12 @@ def size(answers: Answers, limits: Limits, affinity: int | None, override: int |
         memory_source=memory_source,
         cpu_bound=cpu_bound,
         memory_bound=memory_bound,
+        considered={
+            "answers": {"cpu": answers.cpu_limit, "memory_mib": answers.memory_limit_mib},
+            "cgroup": {"cpu": limits.cpu, "memory_mib": limits.memory_mib},
+            "affinity": affinity,
+            "override": override,
+        },
         warning=(
             f"{workers} x {answers.memory_per_worker_mib} MiB of workers need "
             f"{memory_for(workers, answers.memory_per_worker_mib)} MiB with the reserve, "

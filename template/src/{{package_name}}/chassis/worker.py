@@ -32,7 +32,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Uvicorn tells of each step of its life; this server's own lines say it better.
-        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+        uvicorn_log = logging.getLogger("uvicorn.error")
+        uvicorn_log.setLevel(max(logging.WARNING, uvicorn_log.level))
 
     def init_signals(self) -> None:
         """Leave signals to the server, which installs its handlers when it runs."""

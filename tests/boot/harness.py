@@ -213,6 +213,10 @@ class Service:
         """Send a signal to the master."""
         self._process.send_signal(number)
 
+    def send_to_group(self, number: signal.Signals) -> None:
+        """Send a signal to master and workers alike, as a terminal or systemd does."""
+        os.killpg(self.pid, number)
+
     def wait_exit(self, within: float = 30.0) -> int:
         """Wait for the end of the master and of its output, and return the exit code."""
         try:

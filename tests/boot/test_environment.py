@@ -71,7 +71,6 @@ def test_no_management_port(boot: Boot) -> None:
     assert service.ask("/readyz").status == 200
     assert service.ask("/pid").status == 200
     assert not service.ready(), "nothing listens on the management port"
-    assert service.stop() == 0
 
 
 def test_probes_can_be_switched_off(boot: Boot) -> None:

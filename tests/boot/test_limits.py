@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from boot.fixtures import Boot
@@ -100,6 +102,44 @@ def test_an_endless_body_is_refused(service: Service) -> None:
         heard, took = converse(service.port, endless(), pause=0.005, timeout=15)
     assert heard.startswith(b"HTTP/1.1 413") or not heard
     assert took < 10
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        pytest.param(b"1\r\nx\r\n0\r\n", b"X-T: " + b"a" * 60_000 + b"\r\n", id="trailers"),
+        pytest.param(b"1\r\nx\r\n0\r\nX-T: ", b"a" * 65_536, id="one trailer"),
+        pytest.param(b"1;", b"a" * 65_536, id="an extension of a chunk"),
+    ],
+)
+def test_what_frames_a_body_is_limited_too(head: bytes, piece: bytes, service: Service) -> None:
+    """A chunked body whose framing never ends is cut off, and takes no memory with it."""
+
+    def endless() -> Iterator[bytes]:
+        yield request("/echo", "POST", CHUNKED) + head
+        while True:
+            yield piece
+
+    worker = service.workers()[0]
+    before = resident_mib(worker)
+    with bystanders(service):
+        _, took = converse(service.port, endless(), timeout=15)
+    assert took < 5
+    assert resident_mib(worker) < before + 64
+
+
+def resident_mib(pid: int) -> int:
+    """The memory that a process holds."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) // 1024
+
+
+def test_trailers_are_no_headers(service: Service) -> None:
+    """What a client puts after its body can't pass for a header that a proxy would have removed."""
+    sent = request("/headers", "POST", CHUNKED, b"1\r\nx\r\n0\r\nX-Trailer: sneaked in\r\n\r\n")
+    names = burst(service.port, 1, sent)[0].json()
+    assert "host" in names
+    assert "x-trailer" not in names
 
 
 @pytest.mark.parametrize("path", ["/sleep-forever", "/sync-work?ms=4000"])

@@ -113,6 +113,7 @@ def test_files_do_not_pile_up(boot: Boot) -> None:
         load.reach(300)
         recycle_one(service)
         before = metric_files(service)
+        descriptors = len(list(Path(f"/proc/{service.pid}/fd").iterdir()))
         for _ in range(4):
             recycle_one(service)
         for _ in range(2):
@@ -122,6 +123,7 @@ def test_files_do_not_pile_up(boot: Boot) -> None:
         load.pass_by(300)
         after = metric_files(service)
     assert load.tally.lost == 0, str(load.tally)
+    assert len(list(Path(f"/proc/{service.pid}/fd").iterdir())) <= descriptors + 2
     # A reload has twice the workers for a moment, so up to four slots were in use.
     assert len(after) <= 2 * len(before), (before, after)
     for _ in range(2):
@@ -139,7 +141,7 @@ def test_files_go_with_the_master(boot: Boot) -> None:
     maps = Path(f"/proc/{first.workers()[0]}/maps").read_text()
     folder = next(Path(line.split()[-1]).parent for line in maps.splitlines() if ".db" in line)
     assert folder.exists()
-    assert first.stop() == 0
+    first.stop(signal.SIGINT)
     assert not folder.exists()
 
 

@@ -77,7 +77,7 @@ def test_nonsense_levels_are_refused(service: Service) -> None:
         answer = service.manage("/loggers/lab", "PUT", body=body)
         assert (body, answer.status) == (body, 422)
         assert answer.headers["content-type"] == "application/problem+json"
-    assert service.manage("/loggers/lab").json()["effective"] == "INFO"
+    assert service.manage("/loggers/root").json()["effective"] == "INFO"
     assert service.manage("/loggers").json()["loggers"]
 
 

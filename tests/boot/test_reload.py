@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 from boot.fixtures import Boot, Lossless
@@ -28,6 +29,22 @@ def test_three_reloads(boot: Boot, lossless: Lossless) -> None:
     lossless(load, at_least=4000)
     assert probes.tally.lost == 0, str(probes.tally)
     assert len(load.tally.replies) == 8, "pids that have answered: two of each generation"
+    assert service.complaints() == []
+
+
+def test_a_storm_of_reloads(boot: Boot, lossless: Lossless) -> None:
+    """Five SIGHUPs in a second, each before the last has settled: 0 lost, two workers remain."""
+    service = boot(WEB_CONCURRENCY="2")
+    with Load(service.port) as load:
+        load.reach(300)
+        old = service.workers()
+        for _ in range(5):
+            service.send(signal.SIGHUP)
+            time.sleep(0.2)
+        service.wait_workers(2, other_than=old)
+        load.pass_by(500)
+    lossless(load)
+    assert len(service.workers()) == 2
     assert service.complaints() == []
 
 

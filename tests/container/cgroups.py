@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
+from boot.harness import eventually
 
 ROOT = Path("/sys/fs/cgroup")
 PERIOD = 100_000
@@ -62,6 +64,12 @@ def _limit_v2(group: Path, cpu: float | None, mib: int | None) -> None:
 
 
 def _remove(folders: list[Path]) -> None:
-    for folder in folders:
+    """Remove the groups, each as soon as the killed processes have left it."""
+
+    def gone(folder: Path) -> bool:
         if folder.exists():
             folder.rmdir()
+        return True
+
+    for folder in folders:
+        eventually(partial(gone, folder), 10, what=f"an empty {folder}")

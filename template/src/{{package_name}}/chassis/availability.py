@@ -4,12 +4,14 @@ The states and their meaning are Spring Boot's (`org.springframework.boot.availa
 is shared by all workers: what one of them publishes, any of them answers to the next probe.
 """
 
+import logging
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from . import logs
 from .shared import Cell, Memory, memory
 
 
@@ -47,6 +49,8 @@ class AvailabilityChange:
 Listener = Callable[[AvailabilityChange], None]
 
 _TEXT_LIMIT = 500
+
+_log = logs.get_logger("chassis.availability")
 
 
 class Availability:
@@ -86,6 +90,14 @@ class Availability:
         characters. BROKEN published in error is taken back by CORRECT before the next probe.
         """
         self._cells[type(state)].write(_document(state, source, reason))
+        bad = state in (LivenessState.BROKEN, ReadinessState.REFUSING_TRAFFIC)
+        _log.log(
+            logging.WARNING if bad else logging.INFO,
+            "availability changed",
+            state=state,
+            source=source,
+            reason=reason,
+        )
         self.deliver()
 
     def initialise(self, state: State, *, source: str) -> None:

@@ -79,25 +79,25 @@ class ShutdownBudget:
     def _graceful(self) -> Iterator[str]:
         needed = self.drain + self.linger + self.request + self.close
         if needed > self.graceful:
-            grace = _up(needed) + GRACE_MARGIN_SECONDS
+            grace = needed + GRACE_MARGIN_SECONDS
             # Following the advice must not break the next rule.
             also = (
-                f" and TERMINATION_GRACE_SECONDS to at least {grace}"
+                f" and TERMINATION_GRACE_SECONDS to at least {_up(grace)}"
                 if grace > self.termination_grace
                 else ""
             )
             yield (
-                f"drain {self.drain:g} + linger {self.linger:g} + request {self.request:g} + "
-                f"close {self.close:g} = {needed:g} s exceed the graceful timeout of "
-                f"{self.graceful:g} s: set GRACEFUL_TIMEOUT_SECONDS to at least {_up(needed)}{also}"
+                f"DRAIN_SECONDS {self.drain:g} + {self._leaving()} = {needed:g} exceed "
+                f"GRACEFUL_TIMEOUT_SECONDS {self.graceful:g}: set GRACEFUL_TIMEOUT_SECONDS to at "
+                f"least {_up(needed)}{also}"
             )
 
     def _termination(self) -> Iterator[str]:
         needed = self.graceful + GRACE_MARGIN_SECONDS
         if needed > self.termination_grace:
             yield (
-                f"graceful timeout {self.graceful:g} + {GRACE_MARGIN_SECONDS} = {needed:g} s "
-                f"exceed the termination grace period of {self.termination_grace:g} s: set "
+                f"GRACEFUL_TIMEOUT_SECONDS {self.graceful:g} + {GRACE_MARGIN_SECONDS} = {needed:g} "
+                f"exceed TERMINATION_GRACE_SECONDS {self.termination_grace:g}: set "
                 f"TERMINATION_GRACE_SECONDS, and the platform's period, to at least {_up(needed)}"
             )
 
@@ -105,9 +105,9 @@ class ShutdownBudget:
         needed = self.readiness_period * self.readiness_failures
         if needed > self.drain:
             yield (
-                f"readiness period {self.readiness_period:g} x {self.readiness_failures} failures "
-                f"= {needed:g} s exceed the drain of {self.drain:g} s: set DRAIN_SECONDS to at "
-                f"least {_up(needed)}"
+                f"the readiness probe's period {self.readiness_period:g} x "
+                f"{self.readiness_failures} failures = {needed:g} exceed DRAIN_SECONDS "
+                f"{self.drain:g}: set DRAIN_SECONDS to at least {_up(needed)}"
             )
 
     def _probe(self) -> Iterator[str]:
@@ -119,14 +119,19 @@ class ShutdownBudget:
             )
 
     def _heartbeat(self) -> Iterator[str]:
-        longest = self.request + self.linger + self.close
+        longest = self.linger + self.request + self.close
         if longest >= self.worker_timeout:
             yield (
-                f"request {self.request:g} + linger {self.linger:g} + close {self.close:g} = "
-                f"{longest:g} s reach the worker timeout of {self.worker_timeout:g} s, so that a "
-                f"leaving worker would be killed as hung: set WORKER_TIMEOUT_SECONDS to at least "
-                f"{math.floor(longest) + 1}"
+                f"{self._leaving()} = {longest:g} reach WORKER_TIMEOUT_SECONDS "
+                f"{self.worker_timeout:g}, so that a leaving worker would be killed as hung: "
+                f"set WORKER_TIMEOUT_SECONDS to at least {math.floor(longest) + 1}"
             )
+
+    def _leaving(self) -> str:
+        return (
+            f"LINGER_SECONDS {self.linger:g} + REQUEST_TIMEOUT_SECONDS {self.request:g} + "
+            f"CLOSE_SECONDS {self.close:g}"
+        )
 
 
 def _up(seconds: float) -> int:

@@ -1,21 +1,12 @@
-"""Health checks: what is asked of the service's dependencies, and what they answered.
-
-Checks run in parallel, each with a timeout of its own. Whoever asks while a run is under way gets
-that run's report, and a finished one stands for a moment: a storm of probes costs the dependencies
-one check a worker and cache period (SPEC C6).
-"""
+"""Health checks: what is asked of the service's dependencies, and what it means together."""
 
 import asyncio
-import inspect
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
-Check = Callable[[], object | Awaitable[object]]
-"""Returns truth when healthy. `async def` runs on the event loop, anything else in a thread; what
-is awaitable is awaited."""
+from .health_check import Check, CheckResult, HealthCheck
 
 
 class HealthStatus(StrEnum):
@@ -28,51 +19,26 @@ class HealthStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CheckResult:
-    """One answer. `error` says what was raised, or that it took too long."""
-
-    status: Literal["ok", "fail", "error"]
-    critical: bool
-    description: str
-    duration_ms: float
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class HealthReport:
-    """The answers of one run."""
+    """The answers of some checks, asked in parallel, and what they mean together."""
 
     status: HealthStatus
     checks: Mapping[str, CheckResult]
     duration_ms: float
 
-    def only(self, names: Iterable[str]) -> "HealthReport":
-        """The same report for some of the checks."""
-        chosen = {name: self.checks[name] for name in names}
-        return HealthReport(verdict(chosen), chosen, self.duration_ms)
 
-
-def verdict(checks: Mapping[str, CheckResult]) -> HealthStatus:
+def verdict(results: Iterable[CheckResult]) -> HealthStatus:
     """What a set of answers means together."""
-    failed = [check for check in checks.values() if check.status != "ok"]
-    if any(check.critical for check in failed):
+    failed = [result for result in results if result.status != "ok"]
+    if any(result.critical for result in failed):
         return HealthStatus.UNHEALTHY
     return HealthStatus.DEGRADED if failed else HealthStatus.HEALTHY
-
-
-@dataclass(slots=True)
-class _Registered:
-    check: Check
-    description: str
-    critical: bool
-    timeout: float | None
-    running: asyncio.Future[object] | None = None
 
 
 class HealthRegistry:
     """The checks of this service and the groups that it shows them in.
 
-    `timeout` bounds a check that names none of its own, `cache` is how long a report stands; both
+    `timeout` bounds a check that names none of its own, `cache` is how long an answer stands; both
     in seconds.
     """
 
@@ -86,10 +52,9 @@ class HealthRegistry:
         self.timeout = timeout
         self.cache = cache
         self._clock = clock
-        self._checks: dict[str, _Registered] = {}
+        self._checks: dict[str, HealthCheck] = {}
+        self._timeouts: dict[str, float] = {}
         self._groups: dict[str, tuple[str, ...]] = {}
-        self._run: asyncio.Task[HealthReport] | None = None
-        self._run_began = 0.0
 
     def register(
         self,
@@ -107,90 +72,48 @@ class HealthRegistry:
         """
         if name in self._checks:
             raise ValueError(f"a health check named {name!r} is registered already")
-        self._checks[name] = _Registered(check, description, critical, timeout)
+        self._checks[name] = HealthCheck(
+            check, description=description, critical=critical, clock=self._clock
+        )
+        if timeout is not None:
+            self._timeouts[name] = timeout
 
     def group(self, name: str, *checks: str) -> None:
-        """Show some checks under `/health/<name>`. Raises ValueError for a name that is taken."""
+        """Show some checks under `/health/<name>`.
+
+        Raises ValueError for a name that is taken, and for a check that isn't registered yet.
+        """
         if name in self._groups or name in {"live", "ready", "startup"}:
             raise ValueError(f"a health group named {name!r} exists already")
+        for check in checks:
+            if check not in self._checks:
+                raise ValueError(f"there is no health check named {check!r} for group {name!r}")
         self._groups[name] = checks
-
-    def slowest_critical(self) -> float:
-        """The longest timeout of a critical check in seconds; readiness may take that long."""
-        return max(
-            (self._timeout_of(check) for check in self._checks.values() if check.critical),
-            default=0.0,
-        )
 
     @property
     def groups(self) -> Mapping[str, tuple[str, ...]]:
         """The names of the checks in each group."""
         return self._groups
 
-    async def check(self) -> HealthReport:
-        """The answers of the run under way, of one that still stands, or else of a new one."""
-        if not self._checks:
-            return HealthReport(HealthStatus.HEALTHY, {}, 0.0)
-        now = self._clock()
-        expired = now - self._run_began >= self.cache
-        if self._run is None or (self._run.done() and expired) or self._is_of_another_loop():
-            self._run_began = now
-            self._run = asyncio.create_task(self._ask_all(), name="health checks")
-        # The run belongs to all who wait for it: one of them giving up must not cancel it.
-        return await asyncio.shield(self._run)
+    @property
+    def critical(self) -> list[str]:
+        """The names of the critical checks."""
+        return [name for name, check in self._checks.items() if check.critical]
 
-    def _is_of_another_loop(self) -> bool:
-        return self._run is not None and self._run.get_loop() is not asyncio.get_running_loop()
+    def slowest_critical(self) -> float:
+        """The longest timeout of a critical check in seconds; readiness may take that long."""
+        return max(map(self._timeout_of, self.critical), default=0.0)
 
-    async def _ask_all(self) -> HealthReport:
+    async def check(self, names: Iterable[str] | None = None) -> HealthReport:
+        """Ask these checks, or all. Each is asked once however many want to know."""
         began = self._clock()
-        results = await asyncio.gather(*(self._ask(check) for check in self._checks.values()))
-        checks = dict(zip(self._checks, results, strict=True))
-        return HealthReport(verdict(checks), checks, self._since(began))
+        asked = list(self._checks if names is None else names)
+        results = await asyncio.gather(*map(self._ask, asked))
+        duration = round((self._clock() - began) * 1000, 3)
+        return HealthReport(verdict(results), dict(zip(asked, results, strict=True)), duration)
 
-    async def _ask(self, registered: _Registered) -> CheckResult:
-        began = self._clock()
-        status: Literal["ok", "fail", "error"] = "error"
-        error: str | None = None
-        try:
-            status = "ok" if await self._answer(registered) else "fail"
-        except TimeoutError:
-            error = f"no answer within {self._timeout_of(registered):g} s"
-        except Exception as exc:
-            error = f"{type(exc).__name__}: {exc}"
-        return CheckResult(
-            status, registered.critical, registered.description, self._since(began), error
-        )
+    async def _ask(self, name: str) -> CheckResult:
+        return await self._checks[name].result(timeout=self._timeout_of(name), cache=self.cache)
 
-    async def _answer(self, registered: _Registered) -> object:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._timeout_of(registered)
-        # One that hangs (in a thread, or by ignoring its cancellation) is waited for again rather
-        # than started again: otherwise each probe would leave one more behind.
-        running = registered.running
-        if running is None or running.done():
-            running = _start(registered.check)
-        while True:
-            registered.running = running
-            done, _ = await asyncio.wait({running}, timeout=end - loop.time())
-            if not done and isinstance(running, asyncio.Task):
-                running.cancel()
-            if not done or running.cancelled():
-                raise TimeoutError
-            answer = running.result()
-            if not inspect.isawaitable(answer):
-                return answer
-            # Such as `lambda: client.ping()`, which doesn't look async until it is called.
-            running = asyncio.ensure_future(answer)
-
-    def _timeout_of(self, registered: _Registered) -> float:
-        return self.timeout if registered.timeout is None else registered.timeout
-
-    def _since(self, began: float) -> float:
-        return round((self._clock() - began) * 1000, 3)
-
-
-def _start(check: Check) -> asyncio.Future[object]:
-    if inspect.iscoroutinefunction(check):
-        return asyncio.create_task(check())
-    return asyncio.get_running_loop().run_in_executor(None, check)
+    def _timeout_of(self, name: str) -> float:
+        return self._timeouts.get(name, self.timeout)

@@ -34,13 +34,11 @@ class LogLevels:
 
     def deliver(self) -> None:
         """Apply what changed since the last call. Workers call it on every tick."""
-        version = self._cell.version
-        if version == self._seen:
-            return
-        self._seen = version
-        self._apply()
+        if self._cell.version != self._seen:
+            self._apply()
 
     def _apply(self) -> None:
+        self._seen = self._cell.version
         document = self._cell.read()
         loggers.apply(document if isinstance(document, dict) else {})
 

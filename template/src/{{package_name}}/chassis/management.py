@@ -6,7 +6,6 @@ port is at its limits (SPEC C7).
 """
 
 import asyncio
-from typing import Any
 
 import anyio.to_thread
 import orjson
@@ -118,8 +117,9 @@ class Management:
 
 def _level(body: bytes) -> str | None:
     try:
-        document: Any = orjson.loads(body)
-        level: str | None = document["level"]
+        level = orjson.loads(body)["level"]
     except (ValueError, TypeError, KeyError):
-        raise HTTPException(422, 'The body must be JSON such as {"level": "DEBUG"}.') from None
-    return level
+        level = ...
+    if level is None or isinstance(level, str):
+        return level
+    raise HTTPException(422, 'The body must be JSON such as {"level": "DEBUG"}.')

@@ -32,7 +32,7 @@ def load(settings_class: type[ChassisSettings]) -> ChassisSettings:
     A wrong value at boot ends the process with status 78 and one line that says what to mend. On a
     reload (SIGHUP) the same line is logged and the service goes on with the settings it has.
     """
-    _take_back_web_concurrency()
+    _take_back_hidden_variables()
     try:
         read = load_settings(settings_class)
     except SettingsError as error:
@@ -46,11 +46,12 @@ def load(settings_class: type[ChassisSettings]) -> ChassisSettings:
     return read
 
 
-def _take_back_web_concurrency() -> None:
-    # `chassis/startup.pth` hides a value that Gunicorn couldn't be imported with.
-    given = os.environ.pop("WEB_CONCURRENCY_GIVEN", None)
-    if given is not None:
-        os.environ["WEB_CONCURRENCY"] = given
+def _take_back_hidden_variables() -> None:
+    """Undo what `startup.pth` did: Gunicorn is imported, so it can't be hurt any more."""
+    for name in ("WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"):
+        value = os.environ.pop(f"{name}_GIVEN", None)
+        if value is not None:
+            os.environ[name] = value
 
 
 def sizing(read: ChassisSettings) -> Sizing:

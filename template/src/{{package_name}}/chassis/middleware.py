@@ -114,11 +114,12 @@ class RequestMiddleware:
         elif exchange.reading:
             self.note_refused("slow_body")
             await exchange.refuse(408, "The request body took too long.", _CLOSE)
+        elif exchange.status:
+            self.note_refused("stalled_stream")
+            _log.warning("stalled stream cut off")
         else:
             self.note_refused("deadline")
             await exchange.refuse(504, f"No reply within {self.request_timeout:g} seconds.")
-            if exchange.status != 504:
-                _log.warning("stalled stream cut off")
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._identify(scope, dict(scope["headers"]))

@@ -8,39 +8,67 @@ both are limited (SPEC A6): a client that takes too long over its head gets 408 
 from http import HTTPStatus
 from typing import Any
 
+from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .problems import problem_bytes
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. `max_head_bytes` is checked after each read from the socket."""
+    """One connection. `max_head_bytes` is checked after each read, and when a head is complete."""
 
     max_head_bytes = 64 * 1024
+    max_message_bytes = 2**63
+    """Head, body and what frames it; nobody but an attacker frames a body with more than itself."""
     _head_since: float | None = None
     _head_bytes = 0
     _head_begun = False
+    _reading = 0
+    _message_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._head_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
+        self._reading = len(data)
         super().data_received(data)
         if self._head_since is not None:
             self._head_bytes += len(data)
             if self._head_bytes > self.max_head_bytes:
                 self._cut_off(431, f"The request head exceeds {self.max_head_bytes} bytes.")
+        self._message_bytes += self._reading
+        if self._message_bytes > self.max_message_bytes:
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_since = self.loop.time()
         self._head_begun = True
         self._head_bytes = 0
+        self._message_bytes = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Uvicorn's, without trailers: it takes those for headers, which no proxy has looked at."""
+        if self._head_since is None:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._head_since = None
+        # A head that ends in this read is measured only if the reads could exceed the limit.
+        if self._head_bytes + self._reading > self.max_head_bytes:
+            self._refuse_large_head()
         super().on_headers_complete()
+
+    def _refuse_large_head(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self.max_head_bytes:
+            self._cut_off(431, f"The request head exceeds {self.max_head_bytes} bytes.")
+            raise HttpParserError("the request head is too large")  # ends the parsing
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -207,7 +207,11 @@ class Server(uvicorn.Server):
             await asyncio.sleep(_TICK)
 
 
-def protocol_class(max_head_bytes: int) -> type[Protocol]:
-    """The connection protocol with this service's limit."""
-    limits: dict[str, Any] = {"max_head_bytes": max_head_bytes}
+def protocol_class(max_head_bytes: int, max_body_bytes: int) -> type[Protocol]:
+    """The connection protocol with this service's limits."""
+    limits: dict[str, Any] = {
+        "max_head_bytes": max_head_bytes,
+        # A body in chunks of one byte is six times as long as it is.
+        "max_message_bytes": max_head_bytes + 6 * max_body_bytes + max_head_bytes,
+    }
     return type("LimitedProtocol", (Protocol,), limits)

@@ -111,7 +111,7 @@ class ChassisSettings(BaseSettings):
     traffic_probes_enabled: bool = _setting(True, "serve /livez and /readyz to traffic")
     health_cache_seconds: float = _number(1, 0, 60, "how long a health check's result stands")
     health_check_timeout_seconds: float = _number(
-        HEALTH_CHECK_TIMEOUT_SECONDS, 0.001, 60, "the most that a health check may take"
+        HEALTH_CHECK_TIMEOUT_SECONDS, 0.001, 60, "the timeout of a health check that names none"
     )
     secrets_dir: Maybe[Path] = _setting(
         DEFAULT_SECRETS_DIR, "the folder of secret files; empty for none"

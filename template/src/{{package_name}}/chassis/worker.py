@@ -64,6 +64,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]
             sys.exit(1 if server.started else Arbiter.WORKER_BOOT_ERROR)
         finally:
             heartbeat.cancel()
+            # The master may repeat itself, and the interpreter has no handlers while it ends.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             pipeline.sink.flush()
         _leave_threads_behind()
 
@@ -78,7 +80,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         return Config(
             app=service,
             loop="uvloop",
-            http=protocol_class(settings.max_header_bytes),
+            http=protocol_class(settings.max_header_bytes, settings.max_body_bytes),
             lifespan="on",
             log_config=None,
             access_log=False,

@@ -119,6 +119,12 @@ async def echo(request: Request) -> dict[str, int]:
     return {"bytes": len(await request.body())}
 
 
+@router.post("/headers")
+async def headers(request: Request) -> list[str]:
+    await request.body()
+    return sorted(request.headers)
+
+
 @router.get("/stream")
 async def stream(count: int = 5, ms: float = 100) -> StreamingResponse:
     async def parts() -> AsyncIterator[bytes]:

@@ -46,13 +46,13 @@ class Client:
 
 
 KEEP_ALIVE = Client("keep-alive", keep_alive=True)
-KEEP_ALIVE_THINKING = Client("keep-alive thinking", keep_alive=True, think=0.2)
+KEEP_ALIVE_THINKING = Client("keep-alive thinking", keep_alive=True, think=0.5)
 FRESH = Client("fresh", keep_alive=False)
-FRESH_HESITANT = Client("fresh hesitant", keep_alive=False, hesitate=0.1)
+FRESH_HESITANT = Client("fresh hesitant", keep_alive=False, hesitate=0.5)
 PROBE = Client("probe", keep_alive=False, think=0.2)
 
 MIXED = (KEEP_ALIVE,) * 9 + (KEEP_ALIVE_THINKING,) * 3 + (FRESH,) * 9 + (FRESH_HESITANT,) * 3
-"""24 clients, half of them on kept connections."""
+"""24 clients, half of them on kept connections. They wait for less than the services linger."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from boot.balancer import balancer
+from boot.fixtures import Boot
 from boot.harness import Ports, Service
-from boot.load import FRESH, KEEP_ALIVE, Load
+from boot.load import FRESH, FRESH_HESITANT, KEEP_ALIVE, KEEP_ALIVE_THINKING, Load
 
 pytestmark = pytest.mark.boot
 
@@ -100,6 +101,17 @@ def test_the_usual_recipe_loses_requests_on_a_reload(project: Path, ports: Ports
             old = service.workers()
             service.send(signal.SIGHUP)
             service.wait_workers(2, old)
+    assert load.tally.lost > 0, str(load.tally)
+
+
+def test_without_the_linger_requests_are_lost(boot: Boot) -> None:
+    """Clients that think for a moment show what LINGER_SECONDS is for."""
+    service = boot(WEB_CONCURRENCY="2", LINGER_SECONDS="0")
+    with Load(service.port, clients=[KEEP_ALIVE_THINKING, FRESH_HESITANT] * 12) as load:
+        load.reach(50)
+        old = service.workers()
+        service.send(signal.SIGHUP)
+        service.wait_workers(2, other_than=old)
     assert load.tally.lost > 0, str(load.tally)
 
 

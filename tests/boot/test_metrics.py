@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from boot.fixtures import Boot, Lossless
 from boot.harness import Service, eventually
-from boot.load import MIXED, Load, burst, request
+from boot.load import FRESH, KEEP_ALIVE, MIXED, Load, burst, request
 
 pytestmark = pytest.mark.boot
 
@@ -108,8 +108,8 @@ def test_counts_are_exact(boot: Boot, lossless: Lossless) -> None:
 
 def test_files_do_not_pile_up(boot: Boot) -> None:
     """Eight recycled workers later there are as many metric files as before."""
-    service = boot(WEB_CONCURRENCY="2", LINGER_SECONDS="0.2")
-    with Load(service.port, "/work?ms=5") as load:
+    service = boot(WEB_CONCURRENCY="2", LINGER_SECONDS="0.2", MAX_REQUESTS="0")
+    with Load(service.port, "/work?ms=20", [KEEP_ALIVE, FRESH] * 4) as load:
         load.reach(300)
         recycle_one(service)
         before = metric_files(service)

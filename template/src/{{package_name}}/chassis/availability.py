@@ -125,8 +125,14 @@ class Availability:
             self._seen[kind] = version
             change = self.last(kind)
             if change is not None:
-                for listener in self._listeners:
-                    listener(change)
+                self._tell(change)
+
+    def _tell(self, change: AvailabilityChange) -> None:
+        for listener in self._listeners:
+            try:
+                listener(change)
+            except Exception:  # one that fails must not end the worker that delivers
+                _log.exception("availability listener failed", state=change.state)
 
 
 def _document(state: State, source: str, reason: str) -> dict[str, object]:

@@ -15,13 +15,11 @@ from .answers import Answers
 
 LINGER_SECONDS = 2
 CLOSE_SECONDS = 3
-WORKER_TIMEOUT_SECONDS = 120
 HEALTH_CHECK_TIMEOUT_SECONDS = 3
 
 # The master needs time of its own, after the last worker, to reap and to exit.
 GRACE_MARGIN_SECONDS = 10
 GRACE_HEADROOM_SECONDS = 5
-HEARTBEAT_MARGIN_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +46,12 @@ class ShutdownBudget:
     """The timeout of the slowest readiness check."""
     probe_timeout: float
     """The platform's patience with one probe."""
-    worker_timeout: float
-    """After this without a heartbeat Gunicorn takes a worker for hung."""
 
     @classmethod
     def from_answers(cls, answers: Answers) -> "ShutdownBudget":
         """Derive a budget that is legal for every legal set of answers."""
         request, drain = answers.request_timeout_seconds, answers.drain_seconds
-        leaving = LINGER_SECONDS + request + CLOSE_SECONDS
-        graceful = drain + leaving
+        graceful = drain + LINGER_SECONDS + request + CLOSE_SECONDS
         return cls(
             drain=drain,
             linger=LINGER_SECONDS,
@@ -68,12 +63,11 @@ class ShutdownBudget:
             readiness_failures=3,
             readiness_check_timeout=HEALTH_CHECK_TIMEOUT_SECONDS,
             probe_timeout=HEALTH_CHECK_TIMEOUT_SECONDS + 1,
-            worker_timeout=max(WORKER_TIMEOUT_SECONDS, leaving + HEARTBEAT_MARGIN_SECONDS),
         )
 
     def violations(self) -> list[str]:
         """Return one sentence for each broken rule: the numbers, and what to set to what."""
-        rules = (self._graceful, self._termination, self._readiness, self._probe, self._heartbeat)
+        rules = (self._graceful, self._termination, self._readiness, self._probe)
         return [sentence for rule in rules for sentence in rule()]
 
     def _graceful(self) -> Iterator[str]:
@@ -87,7 +81,9 @@ class ShutdownBudget:
                 else ""
             )
             yield (
-                f"DRAIN_SECONDS {self.drain:g} + {self._leaving()} = {needed:g} exceed "
+                f"DRAIN_SECONDS {self.drain:g} + LINGER_SECONDS {self.linger:g} + "
+                f"REQUEST_TIMEOUT_SECONDS {self.request:g} + CLOSE_SECONDS {self.close:g} = "
+                f"{needed:g} exceed "
                 f"GRACEFUL_TIMEOUT_SECONDS {self.graceful:g}: set GRACEFUL_TIMEOUT_SECONDS to at "
                 f"least {_up(needed)}{also}"
             )
@@ -117,21 +113,6 @@ class ShutdownBudget:
                 f"probe gives up after {self.probe_timeout:g} s: set HEALTH_CHECK_TIMEOUT_SECONDS "
                 f"below {self.probe_timeout:g}"
             )
-
-    def _heartbeat(self) -> Iterator[str]:
-        longest = self.linger + self.request + self.close
-        if longest >= self.worker_timeout:
-            yield (
-                f"{self._leaving()} = {longest:g} reach WORKER_TIMEOUT_SECONDS "
-                f"{self.worker_timeout:g}, so that a leaving worker would be killed as hung: "
-                f"set WORKER_TIMEOUT_SECONDS to at least {math.floor(longest) + 1}"
-            )
-
-    def _leaving(self) -> str:
-        return (
-            f"LINGER_SECONDS {self.linger:g} + REQUEST_TIMEOUT_SECONDS {self.request:g} + "
-            f"CLOSE_SECONDS {self.close:g}"
-        )
 
 
 def _up(seconds: float) -> int:

@@ -100,10 +100,6 @@ class HealthRegistry:
         """The names of the critical checks."""
         return [name for name, check in self._checks.items() if check.critical]
 
-    def slowest_critical(self) -> float:
-        """The longest timeout of a critical check in seconds; readiness may take that long."""
-        return max(map(self._timeout_of, self.critical), default=0.0)
-
     async def check(self, names: Iterable[str] | None = None) -> HealthReport:
         """Ask these checks, or all. Each is asked once however many want to know."""
         began = self._clock()
@@ -113,7 +109,8 @@ class HealthRegistry:
         return HealthReport(verdict(results), dict(zip(asked, results, strict=True)), duration)
 
     async def _ask(self, name: str) -> CheckResult:
-        return await self._checks[name].result(timeout=self._timeout_of(name), cache=self.cache)
+        return await self._checks[name].result(timeout=self.timeout_of(name), cache=self.cache)
 
-    def _timeout_of(self, name: str) -> float:
+    def timeout_of(self, name: str) -> float:
+        """How long a check may take, in seconds."""
         return self._timeouts.get(name, self.timeout)

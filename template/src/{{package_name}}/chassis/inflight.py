@@ -33,6 +33,7 @@ class InFlight:
     def __init__(self) -> None:
         self._requests: dict[asyncio.Task[object], Bounded] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._armed_for = inf
         self._bound = inf
         self._threads: CapacityLimiter | None = None
 
@@ -45,9 +46,9 @@ class InFlight:
     def add(self, task: asyncio.Task[object], request: Bounded) -> None:
         """Enter a request; its task is cancelled when its deadline passes."""
         self._requests[task] = request
-        if self._timer is None:
+        if request.deadline < self._armed_for:
             self._threads = current_default_thread_limiter()
-            self._arm(task.get_loop(), self._due(request))
+            self.hasten(self._due(request))
 
     def remove(self, task: asyncio.Task[object]) -> None:
         """Strike out a request that is done."""
@@ -57,7 +58,7 @@ class InFlight:
         """Forget everything: a new event loop begins."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer, self._bound = None, inf
+        self._timer, self._armed_for, self._bound = None, inf, inf
         self._requests.clear()
 
     def _due(self, request: Bounded) -> float:
@@ -66,23 +67,23 @@ class InFlight:
     def bound(self, deadline: float) -> None:
         """Let no request, streams included, last longer than this. For a worker that stops."""
         self._bound = deadline
-        self._rearm(deadline)
+        if self._requests:
+            self.hasten(deadline)
 
     def hasten(self, deadline: float) -> None:
         """Make sure that the ledger looks again at this time at the latest."""
-        self._rearm(deadline)
-
-    def _rearm(self, deadline: float) -> None:
-        if self._timer is not None and self._timer.when() > deadline:
-            self._timer.cancel()
+        if deadline < self._armed_for:
+            if self._timer is not None:
+                self._timer.cancel()
             self._arm(asyncio.get_running_loop(), deadline)
 
     def _arm(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        self._armed_for = deadline
         self._timer = loop.call_at(deadline, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        self._timer = None
+        self._timer, self._armed_for = None, inf
         earliest = inf
         at_work = self._threads.statistics().borrowers if self._threads else ()
         for task, request in self._requests.items():

@@ -6,11 +6,13 @@ Hooks: https://docs.gunicorn.org/en/stable/settings.html#server-hooks
 import gc
 import os
 import sys
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker
 
 from . import cgroup, dump, info, logs, metrics, roster, settings, stdio
@@ -42,7 +44,10 @@ def load(settings_class: type[ChassisSettings]) -> ChassisSettings:
     logs.configure(service=service, level=read.log_level, fmt=_format(read))
     if _format(read) == "json":
         stdio.capture()
-    metrics.share_over_workers(read.worker_tmp_dir, service)
+    try:
+        metrics.share_over_workers(read.worker_tmp_dir, service)
+    except OSError as error:
+        _refuse(f"WORKER_TMP_DIR={str(read.worker_tmp_dir)!r} can't be used: {error}")
     return read
 
 
@@ -115,10 +120,15 @@ def when_ready(arbiter: Arbiter) -> None:
 def _refuse_slow_checks(service: Service) -> None:
     """A readiness check that outlasts the platform's probe would fail it even when all is well."""
     service.configure()
-    slowest = service.health.slowest_critical()
-    wrong = replace(service.settings.budget, readiness_check_timeout=slowest).violations()
-    if wrong:
-        _refuse("; ".join(wrong))
+    patience = service.settings.budget.probe_timeout
+    for name in service.health.critical:
+        seconds = service.health.timeout_of(name)
+        if seconds >= patience:
+            _refuse(
+                f"the health check {name!r} may take {seconds:g} s, but the platform's readiness "
+                f"probe gives up after {patience:g} s: register it with a shorter timeout, or "
+                f"with critical=False"
+            )
 
 
 def _announce_the_end(arbiter: Arbiter) -> None:
@@ -127,14 +137,21 @@ def _announce_the_end(arbiter: Arbiter) -> None:
     The SIGTERM that Gunicorn sends them looks the same when they are only replaced. Every end goes
     through `Arbiter.stop`: signals, and workers that can't boot.
     """
-    stop = arbiter.stop
+    stop, reap = arbiter.stop, arbiter.reap_workers
 
     def announce_and_stop(graceful: bool = True) -> None:
         roster.current.terminate()
         arbiter.cfg.set("graceful_timeout", settings.current().graceful_timeout_seconds)
+        # A worker that can't boot must not break the stop off half-way.
+        arbiter.reap_workers = lambda: _reap(reap)
         stop(graceful)
 
     arbiter.stop = announce_and_stop
+
+
+def _reap(reap: Callable[[], None]) -> None:
+    with suppress(HaltServer):
+        reap()
 
 
 def on_reload(arbiter: Arbiter) -> None:

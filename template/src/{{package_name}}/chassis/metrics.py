@@ -6,10 +6,11 @@ every recycled worker would leave some behind for ever; here they are named afte
 which its successor takes over together with the counts: nothing is lost and nothing piles up.
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -40,9 +41,11 @@ def share_over_workers(parent: Path | None, service: str) -> Path:
         return _directory[0]
     root = parent or Path(tempfile.gettempdir())
     prefix = f"{service}-metrics-"
-    for stale in _of_dead_processes(root, prefix):
+    for stale in _without_master(root.glob(f"{prefix}*")):
         shutil.rmtree(stale, ignore_errors=True)
-    directory = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=root))
+    directory = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+    # Held open, and so locked, for as long as the master or a worker lives.
+    fcntl.flock(os.open(directory, os.O_RDONLY), fcntl.LOCK_SH)
     _directory.append(directory)
     os.environ[DIRECTORY_VARIABLE] = str(directory)
     prometheus_client.values.ValueClass = prometheus_client.values.MultiProcessValue(  # type: ignore[no-untyped-call]
@@ -67,11 +70,20 @@ def remove() -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _of_dead_processes(root: Path, prefix: str) -> Iterator[Path]:
-    for path in root.glob(f"{prefix}*"):
-        pid = path.name.removeprefix(prefix).split("-")[0]
-        if pid.isdigit() and not Path("/proc", pid).exists():
-            yield path
+def _without_master(directories: Iterable[Path]) -> Iterator[Path]:
+    # By lock and not by process id: in a container every master has the same one.
+    for directory in directories:
+        try:
+            handle = os.open(directory, os.O_RDONLY)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield directory
+        except OSError:
+            pass
+        finally:
+            os.close(handle)
 
 
 class RequestMetrics:

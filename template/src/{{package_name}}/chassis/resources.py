@@ -41,5 +41,7 @@ class Resources:
                     await manager.__aexit__(None, None, None)
             except TimeoutError:
                 _log.error("resource not closed in time", resource=name, seconds=round(share, 3))
-            except Exception:
+            except (Exception, asyncio.CancelledError):
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise  # it is this task that was cancelled, not something of the resource's
                 _log.exception("resource failed to close", resource=name)

@@ -12,7 +12,8 @@ from time import monotonic_ns
 
 from .shared import Memory, memory
 
-SLOTS = 512
+SLOTS = 2048
+"""Twice the most workers that there may be: a reload starts the new ones beside the old."""
 _COLUMNS = 8
 _STATE, _PID, _AGE, _IN_FLIGHT, _SERVED, _LAG = range(6)
 
@@ -51,6 +52,7 @@ class Roster:
     def __init__(self, memory: Memory, slots: int = SLOTS) -> None:
         self._slots = slots
         self._table = memory.words(slots * _COLUMNS)
+        self._used = memory.words(1)
         self._terminating = memory.words(1)
         self._started = memory.words(1)
 
@@ -58,6 +60,7 @@ class Roster:
         """Give the lowest free slot to a worker that is about to be forked. For the master."""
         for slot in range(self._slots):
             if self._table[slot * _COLUMNS + _STATE] == WorkerState.FREE:
+                self._used[0] = max(self._used[0], slot + 1)
                 self._write(slot, (WorkerState.STARTING, 0, age, 0, 0, 0))
                 return slot
         raise RuntimeError(f"all {self._slots} worker slots are taken")
@@ -95,7 +98,7 @@ class Roster:
 
     def workers(self) -> Iterator[WorkerRow]:
         """The rows in use."""
-        for slot in range(self._slots):
+        for slot in range(self._used[0]):
             row = self._table[slot * _COLUMNS : (slot + 1) * _COLUMNS].tolist()
             if row[_STATE] != WorkerState.FREE:
                 yield WorkerRow(

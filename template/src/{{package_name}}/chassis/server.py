@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +19,11 @@ from typing import Any
 import uvicorn
 from uvicorn.config import Config
 
-from . import availability, log_levels, logs, roster
+from . import availability, dump, log_levels, logs, roster
 from .budget import ShutdownBudget
 from .departure import Departure, Situation
 from .management_server import ManagementServer
+from .pipeline import pipeline
 from .protocol import Protocol
 from .roster import WorkerState
 from .service import Service
@@ -32,6 +34,8 @@ _MARGIN = 0.5
 """Seconds that a worker keeps in hand before the master would kill it."""
 _AT_ONCE_CLOSING = 1.0
 """What is left for closing resources when a second signal said now; the master gives 2 s."""
+
+_CLOSE = (b"connection", b"close")
 
 _log = logs.get_logger("chassis.server")
 
@@ -69,7 +73,6 @@ class Server(uvicorn.Server):
         self._master = master_pid
         self._told_to_go = False
         self._at_once = False
-        self._left_at: float | None = None
         self._lag = 0.0
         self._ticked = 0.0
 
@@ -82,7 +85,7 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Look at the situation, ten times a second. True ends the main loop."""
-        await super().on_tick(counter)
+        await self._keep_house(counter)
         self._measure_lag()
         availability.current.deliver()
         log_levels.current.deliver()
@@ -98,8 +101,6 @@ class Server(uvicorn.Server):
         state = self._departure.step(self._situation())
         if state is not before:
             self._enter(state)
-        if self._departure.leaving:
-            self._say_close()
         return state is WorkerState.STOPPING
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -111,12 +112,30 @@ class Server(uvicorn.Server):
         # The ledger answers what is overdue; should that fail, Uvicorn cancels it.
         self.config.timeout_graceful_shutdown = round(in_flight) + 1
         watch = asyncio.create_task(self._watch_the_time(), name="shutdown watch")
+        last_resort = threading.Timer(seconds + _MARGIN / 2, self._give_up, [loop])
+        last_resort.daemon = True
+        last_resort.start()
         try:
             await super().shutdown(sockets=sockets)
         finally:
+            last_resort.cancel()
             watch.cancel()
         await self._management.close()
         _log.info("stopped", slot=self._slot)
+
+    async def _keep_house(self, counter: int) -> None:
+        """Uvicorn's part of a tick, which once a second makes a new list of default headers.
+
+        Requests hold on to the list of the moment they began. It stays the same one here, so that
+        `Connection: close` reaches also those that began before the worker was told to leave.
+        """
+        headers = self.server_state.default_headers
+        await super().on_tick(counter)
+        if self.server_state.default_headers is not headers:
+            headers[:] = self.server_state.default_headers
+            self.server_state.default_headers = headers
+            if self._departure.leaving:
+                headers.append(_CLOSE)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -134,10 +153,19 @@ class Server(uvicorn.Server):
         yield
 
     def _on_leave(self, signum: int, frame: FrameType | None) -> None:
+        self._leave_if_not_started()
         self._told_to_go = True
 
     def _on_now(self, signum: int, frame: FrameType | None) -> None:
+        self._leave_if_not_started()
         self._at_once = True
+
+    def _leave_if_not_started(self) -> None:
+        # Nothing was accepted yet, and whatever hangs in the start-up would hang on.
+        if not self.started:
+            _log.info("stopped before it had started", slot=self._slot)
+            pipeline.sink.flush()
+            os._exit(0)
 
     def _situation(self) -> Situation:
         if os.getppid() != self._master:
@@ -159,22 +187,15 @@ class Server(uvicorn.Server):
 
     def _enter(self, state: WorkerState) -> None:
         roster.current.report(self._slot, state=state)
-        if self._left_at is None:
-            self._left_at = roster.current.terminating_since or time.monotonic()
         _log.info(_MESSAGES[state], slot=self._slot, requests=self.server_state.total_requests)
+        if _CLOSE not in self.server_state.default_headers:
+            self.server_state.default_headers.append(_CLOSE)
         if state is WorkerState.LINGERING:
             self._stop_accepting()
 
     def _stop_accepting(self) -> None:
         for server in self.servers:
             server.close()
-
-    def _say_close(self) -> None:
-        # Uvicorn makes this list anew once a second, and requests under way hold on to it: adding
-        # to it in place reaches them too.
-        headers = self.server_state.default_headers
-        if (b"connection", b"close") not in headers:
-            headers.append((b"connection", b"close"))
 
     def _cut_off_slow_heads(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -194,9 +215,19 @@ class Server(uvicorn.Server):
     def _seconds_left(self) -> float:
         if self._at_once:
             return _AT_ONCE_CLOSING
-        if self._left_at is None or roster.current.terminating_since is None:
+        since = roster.current.terminating_since
+        if since is None:
             return self._budget.request + self._budget.close
-        return max(0.0, self._left_at + self._budget.graceful - _MARGIN - time.monotonic())
+        return max(0.0, since + self._budget.graceful - _MARGIN - time.monotonic())
+
+    def _give_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Leave although something won't end, such as a resource that ignores its cancellation.
+
+        Runs in a thread, because it may be the event loop that is stuck.
+        """
+        _log.error("shutdown not finished in time", slot=self._slot, tasks=dump.tasks(loop))
+        pipeline.sink.flush()
+        os._exit(0)
 
     async def _watch_the_time(self) -> None:
         """Keep what is left to do within the time before the master kills this worker."""

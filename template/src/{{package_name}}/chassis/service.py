@@ -5,6 +5,7 @@ no thread, socket or pool may exist before the fork. Settings too are read when 
 so that a reload (SIGHUP) brings new ones.
 """
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +16,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from . import availability, docs, problems, roster, settings
+from . import availability, docs, logs, problems, roster, settings
 from .availability import LivenessState, ReadinessState
 from .background import BackgroundTasks
 from .health import HealthRegistry
@@ -27,6 +28,8 @@ from .settings import ChassisSettings
 from .traffic_probes import traffic_probes
 
 _SOURCE = "chassis"
+
+_log = logs.get_logger("chassis.service")
 
 
 class Service(FastAPI):
@@ -84,14 +87,14 @@ class Service(FastAPI):
             )
         ]
         if self.settings.cors_allow_origins:
-            outer.append(
-                Middleware(
-                    CORSMiddleware,
-                    allow_origins=self.settings.cors_allow_origins,
-                    allow_methods=["*"],
-                    allow_headers=["*"],
-                )
+            # Outside even of that, so that a browser may read why a request was refused.
+            cors = Middleware(
+                CORSMiddleware,
+                allow_origins=self.settings.cors_allow_origins,
+                allow_methods=["*"],
+                allow_headers=["*"],
             )
+            outer.insert(0, cors)
         self.user_middleware = outer + self.user_middleware
         return super().build_middleware_stack()
 
@@ -116,14 +119,19 @@ class Service(FastAPI):
             yield
         finally:
             # Background tasks use the resources, so they end first.
+            end = time.monotonic() + self.closing_seconds
             await self.background.stop(self.closing_seconds / 2)
-            await resources.close(self.closing_seconds / 2)
+            await resources.close(end - time.monotonic())
 
 
 @asynccontextmanager
 async def _lifespan(app: Any) -> AsyncIterator[None]:
-    async with app.running():
-        yield
+    try:
+        async with app.running():
+            yield
+    except Exception:
+        _log.exception("start-up or closing failed")
+        raise
 
 
 def create_app(settings_class: type[ChassisSettings], wire: Callable[[Service], None]) -> Service:

@@ -25,7 +25,6 @@ from .budget import (
     CLOSE_SECONDS,
     HEALTH_CHECK_TIMEOUT_SECONDS,
     LINGER_SECONDS,
-    WORKER_TIMEOUT_SECONDS,
     ShutdownBudget,
 )
 from .secret_files import SecretFiles
@@ -84,7 +83,7 @@ class ChassisSettings(BaseSettings):
     graceful_timeout_seconds: int = _number(30, 1, 7200, "after it a stopping worker is killed")
     termination_grace_seconds: int = _number(45, 1, 7200, "after it the platform kills the pod")
     worker_timeout_seconds: int = _number(
-        WORKER_TIMEOUT_SECONDS, 1, 7200, "without a heartbeat a worker is killed after it"
+        120, 1, 7200, "without a heartbeat a worker is killed after it"
     )
     stream_idle_seconds: float = _number(30, 0.001, 3600, "silence that a stream may keep")
     keepalive_seconds: int = _number(5, 1, 3600, "how long an idle connection is kept")
@@ -129,7 +128,6 @@ class ChassisSettings(BaseSettings):
             graceful=self.graceful_timeout_seconds,
             termination_grace=self.termination_grace_seconds,
             readiness_check_timeout=self.health_check_timeout_seconds,
-            worker_timeout=self.worker_timeout_seconds,
         )
 
     @model_validator(mode="after")
@@ -179,7 +177,6 @@ def defaults_from(answers: Answers) -> dict[str, Any]:
         "request_timeout_seconds": shutdown.request,
         "graceful_timeout_seconds": shutdown.graceful,
         "termination_grace_seconds": shutdown.termination_grace,
-        "worker_timeout_seconds": shutdown.worker_timeout,
         "keepalive_seconds": answers.keepalive_seconds,
     }
 

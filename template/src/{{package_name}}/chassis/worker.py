@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
+from typing import Any, ClassVar
 
 from gunicorn.arbiter import Arbiter
 from uvicorn.config import Config
@@ -20,12 +20,17 @@ from .server import Server, protocol_class
 from .service import Service
 
 _THREADS_SECONDS = 1.0
+_RETRY_SECONDS = 2.0
+_FAILED = 1
+_GIVE_UP: int = Arbiter.WORKER_BOOT_ERROR
 
 _log = logs.get_logger("chassis.worker")
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
     """What Gunicorn starts after each fork. `slot` is set by the master before it."""
+
+    CONFIG_KWARGS: ClassVar[dict[str, Any]] = {"loop": "uvloop", "http": "httptools"}
 
     slot: int
 
@@ -34,6 +39,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         # Uvicorn tells of each step of its life; this server's own lines say it better.
         uvicorn_log = logging.getLogger("uvicorn.error")
         uvicorn_log.setLevel(max(logging.WARNING, uvicorn_log.level))
+        # It repeats a failed start-up's traceback as plain text, which the service has logged.
+        uvicorn_log.addFilter(lambda record: not record.getMessage().startswith("Traceback "))
 
     def init_signals(self) -> None:
         """Leave signals to the server, which installs its handlers when it runs."""
@@ -60,14 +67,28 @@ class Worker(UvicornWorker):  # type: ignore[misc]
             await server.serve(sockets=[traffic])
         except Exception:
             _log.exception("worker failed")
-            # Gunicorn would start the next one at once, and so on for ever.
-            sys.exit(1 if server.started else Arbiter.WORKER_BOOT_ERROR)
+            sys.exit(await self._failure(server))
+        except SystemExit:  # Uvicorn's, after a start-up that failed and was logged
+            sys.exit(await self._failure(server))
         finally:
             heartbeat.cancel()
             # The master may repeat itself, and the interpreter has no handlers while it ends.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             pipeline.sink.flush()
         _leave_threads_behind()
+
+    async def _failure(self, server: Server) -> int:
+        """The exit status of a worker that failed.
+
+        When the very first start fails, Gunicorn should give up, and the platform hear of it. A
+        replacement that fails is tried again, while its siblings serve, but not in a tight loop.
+        """
+        if server.started:
+            return _FAILED
+        if roster.current.terminating_since is None and not roster.current.started:
+            return _GIVE_UP
+        await asyncio.sleep(_RETRY_SECONDS)
+        return _FAILED
 
     async def _beat(self) -> None:
         """Tell the master that the event loop turns, several times per timeout."""
@@ -79,7 +100,6 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         settings = service.settings
         return Config(
             app=service,
-            loop="uvloop",
             http=protocol_class(settings.max_header_bytes, settings.max_body_bytes),
             lifespan="on",
             log_config=None,

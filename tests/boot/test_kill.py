@@ -75,11 +75,3 @@ def test_a_worker_that_dies_while_it_starts_leaves_the_others_alone(
         service.wait_workers(2, other_than=old)
         load.pass_by(200)
     lossless(load)
-
-
-def test_a_service_that_cannot_start_ends(boot: Boot) -> None:
-    """A resource that can't open ends the whole service, non-zero, rather than looping for ever."""
-    service = boot(ready=False, WEB_CONCURRENCY="2", LAB_FAIL="open second")
-    assert service.wait_exit(20) != 0
-    assert not service.find_logs(message="accepting")
-    assert any("open second" in record["message"] for record in service.complaints())

@@ -14,6 +14,9 @@ class Settings(ChassisSettings):
 
         payment_gateway_url: HttpUrl
         payment_gateway_token: SecretStr
+
+    Read it where the service runs, typed, with `Settings.current().payment_gateway_url`: in a
+    request, a check or a resource, but not at import, where the settings aren't read yet.
     """
 
     answers: ClassVar[Answers] = ANSWERS

@@ -4,13 +4,15 @@
 from functools import partial
 
 from .chassis.service import Service
-from .routes import greeting, lab
+from .routes import awkward, greeting, lab
 
 
 def wire(service: Service) -> None:
     """Register the routes and the check."""
     service.include_router(greeting.router)
     service.include_router(lab.router)
+    service.include_router(awkward.router)
     for name in ("first", "second", "third"):
         service.resource(name, partial(lab.resource, name))
     service.health.register("outside", lab.outside, "Something outside", critical=True, timeout=1)
+    awkward.add_extra(service)

@@ -5,6 +5,9 @@ Import from here what your own code needs; the modules say the rest.
 
 from .answers import Answers
 from .availability import AvailabilityChange, LivenessState, ReadinessState
+from .availability import publish as publish_availability
+from .availability import subscribe as subscribe_to_availability
+from .context import bind_user
 from .logs import get_logger
 from .service import Service, create_app
 from .settings import ChassisSettings
@@ -16,6 +19,9 @@ __all__ = [
     "LivenessState",
     "ReadinessState",
     "Service",
+    "bind_user",
     "create_app",
     "get_logger",
+    "publish_availability",
+    "subscribe_to_availability",
 ]

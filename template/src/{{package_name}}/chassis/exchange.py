@@ -12,20 +12,20 @@ from collections.abc import Awaitable, Iterable
 from time import perf_counter, time_ns
 from typing import TYPE_CHECKING
 
+from starlette.datastructures import Headers as HeadersView
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from .context import RequestContext
-from .problems import problem_bytes
+from .problems import HUNG_UP, problem_bytes
+from .route_label import route_label
 
 if TYPE_CHECKING:
     from .middleware import RequestMiddleware
 
-Headers = list[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
 
 _DISCARD_SECONDS = 1.0
-UNMATCHED = "unmatched"
-"""The route label of requests that no route matched: raw paths would be labels without bound."""
 
 
 class Exchange:
@@ -42,6 +42,8 @@ class Exchange:
     """The body exceeds the limit."""
     reading = False
     """The application is waiting for the body."""
+    hung_up = False
+    """The client went away before it had sent the whole request; whatever is replied is lost."""
     completed_at = 0
     """Unix time in microseconds."""
     seconds = 0.0
@@ -90,6 +92,8 @@ class Exchange:
                 self.oversized = True
                 self._middleware.note_refused("body_too_large")
                 raise HTTPException(413, self._middleware.body_limit_detail)
+        elif not self._body_whole and not self.complete:
+            self.hung_up = True
         return message
 
     def send(self, message: Message) -> Awaitable[None]:
@@ -99,7 +103,13 @@ class Exchange:
         """
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = self._complete_headers(message.get("headers", ()))
+            message["headers"] = headers = complete_headers(
+                message.get("headers", ()),
+                self.context.request_id,
+                self._middleware.reply_headers,
+            )
+            if self.oversized:
+                headers.append((b"connection", b"close"))
         elif message.get("more_body", False):
             return self._send_piece(message)
         elif self.oversized:
@@ -108,7 +118,7 @@ class Exchange:
             self.finish()
         return self._reply(message)
 
-    async def refuse(self, status: int, detail: str, headers: Headers | None = None) -> None:
+    async def refuse(self, status: int, detail: str, headers: Iterable[Header] = ()) -> None:
         """Answer with a problem instead of what the application would have said.
 
         When the reply had begun there is nothing left to say: the server, which sees an incomplete
@@ -117,17 +127,20 @@ class Exchange:
         if self.status:
             return
         body = problem_bytes(status, detail=detail, request_id=self.context.request_id)
-        await self.send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [
-                    (b"content-type", b"application/problem+json"),
-                    (b"content-length", b"%d" % len(body)),
-                    *(headers or ()),
-                ],
-            }
-        )
+        start = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", b"application/problem+json"),
+                (b"content-length", b"%d" % len(body)),
+                *headers,
+            ],
+        }
+        cors = self._middleware.cors
+        if cors is None:
+            await self.send(start)
+        else:  # the application's replies pass through it by themselves
+            await cors.send(start, self.send, HeadersView(scope=self._scope))
         await self.send({"type": "http.response.body", "body": body})
 
     def finish(self) -> None:
@@ -136,35 +149,22 @@ class Exchange:
             self.complete = True
             self.seconds = perf_counter() - self._started
             self.completed_at = time_ns() // 1000
+            if self.hung_up:
+                self.status = HUNG_UP
+            elif not self.status:  # the server answers where nobody else does
+                self.status = 500
             self._middleware.completed(self)
 
     @property
     def route(self) -> str:
-        """The template of the route that matched, with the prefixes of its routers."""
-        # FastAPI keeps the route as declared in "route", and the one with its prefixes beside.
-        scope = self._scope
-        route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
-        template: str | None = getattr(route, "path_format", None)
-        return template or UNMATCHED
+        """The template of the route that matched."""
+        return route_label(self._scope, self._middleware.routes)
 
     @property
     def client(self) -> str | None:
         """The client's address, as the proxy headers have it where they are believed."""
         client = self._scope.get("client")
         return client[0] if client else None
-
-    def _complete_headers(self, given: Iterable[tuple[bytes, bytes]]) -> Headers:
-        headers = list(given)
-        own = dict(headers)
-        if b"x-request-id" in own:  # such as that of an upstream whose reply is passed on
-            headers = [pair for pair in headers if pair[0] != b"x-request-id"]
-        headers.append((b"x-request-id", self.context.request_id.encode()))
-        for pair in self._middleware.reply_headers:
-            if pair[0] not in own:
-                headers.append(pair)
-        if self.oversized:
-            headers.append((b"connection", b"close"))
-        return headers
 
     async def _send_piece(self, message: Message) -> None:
         """A reply in pieces is bounded by the time between two of them, not by its length."""
@@ -187,3 +187,18 @@ class Exchange:
                     pass
         self.finish()
         await self._reply({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def complete_headers(
+    given: Iterable[Header], request_id: str, defaults: Iterable[Header]
+) -> list[Header]:
+    """The headers of a reply with the request's id and with those defaults that it doesn't set."""
+    headers = list(given)
+    own = dict(headers)
+    if b"x-request-id" in own:  # such as that of an upstream whose reply is passed on
+        headers = [pair for pair in headers if pair[0] != b"x-request-id"]
+    headers.append((b"x-request-id", request_id.encode()))
+    for pair in defaults:
+        if pair[0] not in own:
+            headers.append(pair)
+    return headers

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from .secret_text import scrub
+
 Check = Callable[[], object | Awaitable[object]]
 """Returns truth when healthy. `async def` runs on the event loop, anything else in a thread."""
 
@@ -71,7 +73,8 @@ class HealthCheck:
         except TimeoutError:
             error = f"no answer within {seconds:g} s"
         except Exception as exc:
-            error = f"{type(exc).__name__}: {exc}"
+            # Drivers like to quote the address that they couldn't reach, password and all.
+            error = scrub(f"{type(exc).__name__}: {exc}")
         duration = round((self._clock() - began) * 1000, 3)
         return CheckResult(status, self.critical, self._description, duration, error)
 

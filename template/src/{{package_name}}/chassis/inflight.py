@@ -43,6 +43,9 @@ class InFlight:
     def __iter__(self) -> Iterator[Bounded]:
         return iter(self._requests.values())
 
+    def __contains__(self, task: asyncio.Task[object]) -> bool:
+        return task in self._requests
+
     def add(self, task: asyncio.Task[object], request: Bounded) -> None:
         """Enter a request; its task is cancelled when its deadline passes."""
         self._requests[task] = request

@@ -24,6 +24,7 @@ DURATION = "http_request_duration_seconds"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER_METHOD = "OTHER"
+_CONVERSATION_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
 _MASTER = "master"
 
 _identity: list[int | str] = [_MASTER]
@@ -104,6 +105,12 @@ class RequestMetrics:
             "http_requests_abandoned",
             "Requests past their deadline whose work goes on in a thread.",
         )
+        self._conversation = Histogram(
+            "websocket_duration_seconds",
+            "Time from a WebSocket's handshake to its end.",
+            ["route"],
+            buckets=_CONVERSATION_SECONDS,
+        )
         # Finding a child by its labels costs more than observing; there are few, so keep them.
         self._children: dict[tuple[str, str, int], Histogram] = {}
 
@@ -117,6 +124,10 @@ class RequestMetrics:
             if known == method:
                 self._children[key] = child
         child.observe(seconds)
+
+    def conversed(self, route: str, seconds: float) -> None:
+        """Record a WebSocket that has ended; its handshake is a request like any other."""
+        self._conversation.labels(route).observe(seconds)
 
     def refused(self, reason: str) -> None:
         """Record a request that a limit refused."""

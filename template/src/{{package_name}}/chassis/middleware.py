@@ -1,21 +1,27 @@
 """The one pass around every request: identity, limits, deadline, metrics and access line.
 
 Pure ASGI and a single layer: `BaseHTTPMiddleware` and a stack of small middlewares would each cost
-more than all of this together. It must be the outermost middleware of the application.
+more than all of this together. It is the outermost layer of the application, around even the one
+that answers unhandled exceptions.
 """
 
 import asyncio
 import re
-from collections.abc import Awaitable, Coroutine, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
 from random import getrandbits
-from typing import Any, cast
+from typing import NamedTuple, cast
 
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
-from . import context, logs, metrics
+from . import context, conversation, logs, metrics
 from .conversation import Conversation
-from .exchange import Exchange
+from .exchange import Exchange, Header
 from .inflight import InFlight
+from .problems import UNEXPECTED
 from .settings import ChassisSettings
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -24,12 +30,32 @@ _NO_TRACE = b"0" * 32
 _PATH_LIMIT = 2048
 _RETRY_AFTER = [(b"retry-after", b"1")]
 _CLOSE = [(b"connection", b"close")]
+_STOPPING = "The service is stopping."
 
 _log = logs.get_logger("chassis.request")
 
 
+class _Refusal(NamedTuple):
+    """Why a request isn't let in, for the metric, and what its client is told."""
+
+    reason: str
+    status: int
+    detail: str
+    headers: Sequence[Header] = ()
+
+
+_OVERLOAD = _Refusal("overload", 503, "All places are taken. Try again soon.", _RETRY_AFTER)
+_WRONG_HOST = _Refusal("host", 400, "The Host header names a host that isn't served here.")
+# RFC 9112, 3.2. Whoever takes the first one and whoever takes the last see different requests.
+_TWO_HOSTS = _Refusal("host", 400, "There is more than one Host header.")
+
+
 class RequestMiddleware:
-    """Wraps the application. `probes` are answered before anything else is asked of a request."""
+    """Wraps the application. `probes` are answered before anything else is asked of a request.
+
+    `routes` are the application's. `cors`, if it is used, stands inside, so that what it answers
+    by itself is a request like any other; it makes refusals readable for browsers as well.
+    """
 
     def __init__(
         self,
@@ -38,8 +64,10 @@ class RequestMiddleware:
         settings: ChassisSettings,
         in_flight: InFlight,
         probes: dict[str, ASGIApp],
+        routes: Sequence[BaseRoute] = (),
+        cors: CORSMiddleware | None = None,
     ) -> None:
-        self._app = app
+        self.app = app
         self._probes = probes
         self._limit = settings.worker_connections
         self._hosts = settings.allowed_hosts
@@ -47,10 +75,14 @@ class RequestMiddleware:
         self._access = logs.AccessLog()
         self._completed: list[Exchange] = []
         self.in_flight = in_flight
+        self.routes = routes
+        self.cors = cors
         self.max_body_bytes = settings.max_body_bytes
         self.body_limit_detail = f"The request body exceeds {settings.max_body_bytes} bytes."
+        self._large_body = _Refusal("body_too_large", 413, self.body_limit_detail)
         self.request_timeout = settings.request_timeout_seconds
         self.stream_idle_timeout = settings.stream_idle_seconds
+        self._overdue_detail = f"No reply within {settings.request_timeout_seconds:g} seconds."
         self.reply_headers = security_headers(hsts_seconds=settings.hsts_seconds)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -62,55 +94,67 @@ class RequestMiddleware:
             return probe(scope, receive, send)
         if scope["type"] == "websocket":
             return self._converse(scope, receive, send)
-        return self._app(scope, receive, send)
+        return self.app(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = _current_task()
+        if task in self.in_flight:
+            return await self._pass_on(scope, receive, send)
         headers = dict(scope["headers"])
         exchange = Exchange(self, self._identify(scope, headers), scope, receive, send)
         _log.debug("request started")
-        task = _current_task()
-        refusal = self._refusal(exchange, headers)
+        refusal = self._refusal(scope, headers)
         self.in_flight.add(task, exchange)
         try:
             if refusal is not None:
-                await refusal
+                exchange.oversized = refusal is self._large_body
+                await exchange.refuse(*refusal[1:])
             elif b"content-length" in headers or b"transfer-encoding" in headers:
-                await self._app(scope, exchange.receive, exchange.send)
+                await self.app(scope, exchange.receive, exchange.send)
             else:
-                await self._app(scope, receive, exchange.send)
-        except asyncio.CancelledError:
-            await self._cancelled(exchange, task)
-        except Exception:
-            _log.exception("unhandled exception")
-            await exchange.refuse(500, "The request could not be completed.")
+                await self.app(scope, receive, exchange.send)
+            if not exchange.status:
+                await self._unanswered(exchange)
+        except asyncio.CancelledError as error:
+            if task.cancelling():
+                task.uncancel()
+                await self._cancelled(exchange)
+            else:  # a library's own, which nobody has asked for
+                await self._failed(exchange, error)
+        except Exception as error:
+            await self._failed(exchange, error)
         finally:
             self.in_flight.remove(task)
             exchange.finish()
 
-    def _refusal(
-        self, exchange: Exchange, headers: dict[bytes, bytes]
-    ) -> Coroutine[Any, Any, None] | None:
-        """The answer to a request that isn't let in, to be awaited."""
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request that the application makes of itself: a part of the one under way."""
+        request = context.current.get()
+        scope.setdefault("state", {})["request_id"] = request.request_id if request else None
+        await self.app(scope, receive, send)
+
+    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
+        """Why a request isn't let in, if it isn't; counted."""
+        refusal = None
         length = headers.get(b"content-length")
         if len(self.in_flight) >= self._limit:
-            self.note_refused("overload")
-            return exchange.refuse(503, "All places are taken. Try again soon.", _RETRY_AFTER)
-        if length is not None and int(length) > self.max_body_bytes:
-            exchange.oversized = True
-            self.note_refused("body_too_large")
-            return exchange.refuse(413, self.body_limit_detail)
-        if self._hosts and not is_allowed_host(headers.get(b"host", b""), self._hosts):
-            self.note_refused("host")
-            return exchange.refuse(400, "The Host header names a host that isn't served here.")
-        return None
+            refusal = _OVERLOAD
+        elif length is not None and int(length) > self.max_body_bytes:
+            refusal = self._large_body
+        elif len(headers) < len(scope["headers"]) and _has_two_hosts(scope):
+            refusal = _TWO_HOSTS
+        elif self._hosts and not is_allowed_host(headers.get(b"host", b""), self._hosts):
+            refusal = _WRONG_HOST
+        if refusal is not None:
+            self.note_refused(refusal.reason)
+        return refusal
 
-    async def _cancelled(self, exchange: Exchange, task: asyncio.Task[object]) -> None:
+    async def _cancelled(self, exchange: Exchange) -> None:
         """Answer a request whose task was cancelled, by its deadline or by the server's end."""
-        task.uncancel()
         if exchange.complete:
             _log.warning("background task cancelled at the request's deadline")
         elif not exchange.overdue:
-            await exchange.refuse(503, "The service is stopping.", _RETRY_AFTER)
+            await exchange.refuse(503, _STOPPING, _RETRY_AFTER)
         elif exchange.reading:
             self.note_refused("slow_body")
             await exchange.refuse(408, "The request body took too long.", _CLOSE)
@@ -119,24 +163,66 @@ class RequestMiddleware:
             _log.warning("stalled stream cut off")
         else:
             self.note_refused("deadline")
-            await exchange.refuse(504, f"No reply within {self.request_timeout:g} seconds.")
+            await exchange.refuse(504, self._overdue_detail)
+
+    async def _failed(self, exchange: Exchange, error: BaseException) -> None:
+        if is_hang_up(error):
+            exchange.hung_up = True
+            return
+        _log.error("unhandled exception", exc_info=error)
+        # Unless the application's own handler of exceptions has answered.
+        await exchange.refuse(500, UNEXPECTED)
+
+    async def _unanswered(self, exchange: Exchange) -> None:
+        """The application has returned and never replied."""
+        if not exchange.hung_up:
+            _log.error("no reply from the application")
+            await exchange.refuse(500, UNEXPECTED)
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._identify(scope, dict(scope["headers"]))
-        loop = asyncio.get_running_loop()
-        conversation = Conversation(loop, self.stream_idle_timeout, receive, send)
         task = _current_task()
-        self.in_flight.add(task, conversation)
+        if task in self.in_flight:
+            return await self._pass_on(scope, receive, send)
+        headers = dict(scope["headers"])
+        talk = Conversation(self, self._identify(scope, headers), scope, receive, send)
+        refusal = self._refusal(scope, headers)
+        self.in_flight.add(task, talk)
         try:
-            await self._app(scope, conversation.receive, conversation.send)
-        except asyncio.CancelledError:
-            task.uncancel()
-            await conversation.close()
-        except Exception:
-            _log.exception("unhandled exception")
-            await conversation.close()
+            if refusal is not None:
+                await talk.refuse(*refusal[1:])
+            else:
+                await self.app(scope, talk.receive, talk.send)
+            await talk.refuse(500, UNEXPECTED)
+            await talk.close(conversation.NORMAL)
+        except asyncio.CancelledError as error:
+            if task.cancelling():
+                task.uncancel()
+                await self._cut_off(talk)
+            else:
+                await self._broke_off(talk, error)
+        except Exception as error:
+            await self._broke_off(talk, error)
         finally:
             self.in_flight.remove(task)
+            talk.finish()
+
+    async def _cut_off(self, talk: Conversation) -> None:
+        """End a conversation that was silent for too long, or that outlives its worker."""
+        if not talk.overdue:
+            await talk.refuse(503, _STOPPING, _RETRY_AFTER)
+            await talk.close(conversation.SERVICE_RESTART)
+        else:
+            if not talk.status:
+                self.note_refused("deadline")
+            await talk.refuse(504, self._overdue_detail)
+            await talk.close(conversation.GOING_AWAY)
+
+    async def _broke_off(self, talk: Conversation, error: BaseException) -> None:
+        if is_hang_up(error):
+            return
+        _log.error("unhandled exception", exc_info=error)
+        await talk.refuse(500, UNEXPECTED)
+        await talk.close(conversation.INTERNAL_ERROR)
 
     def _identify(self, scope: Scope, headers: dict[bytes, bytes]) -> context.RequestContext:
         given = headers.get(b"x-request-id")
@@ -173,6 +259,18 @@ class RequestMiddleware:
             asyncio.get_running_loop().call_soon(self._record)
         self._completed.append(exchange)
 
+    def shook_hands(self, talk: Conversation, seconds: float) -> None:
+        """Record the answer to a handshake, which is a request and its reply."""
+        self._metrics.observe("GET", talk.route, talk.status, seconds)
+
+    def conversed(self, talk: Conversation, seconds: float) -> None:
+        """Record a WebSocket that has ended."""
+        request, route = talk.context, talk.route
+        if talk.status == conversation.SWITCHING_PROTOCOLS:
+            self._metrics.conversed(route, seconds)
+            request.bound = {**(request.bound or {}), "close_code": talk.close_code}
+        self._access.line(request, talk.status, seconds * 1000, talk.client, route)
+
     def _record(self) -> None:
         completed, self._completed = self._completed, []
         for exchange in completed:
@@ -190,6 +288,17 @@ class RequestMiddleware:
 
 def _current_task() -> asyncio.Task[object]:
     return cast("asyncio.Task[object]", asyncio.current_task())
+
+
+def is_hang_up(error: BaseException) -> bool:
+    """Whether an exception says nothing but that the client is gone, which is no error."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_hang_up, error.exceptions))
+    return isinstance(error, ClientDisconnect | WebSocketDisconnect)
+
+
+def _has_two_hosts(scope: Scope) -> bool:
+    return [name for name, _ in scope["headers"]].count(b"host") > 1
 
 
 def is_allowed_host(header: bytes, patterns: Iterable[str]) -> bool:

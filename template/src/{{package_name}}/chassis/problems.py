@@ -14,12 +14,21 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from .validation import safe_message
 
 MEDIA_TYPE = "application/problem+json"
+
+UNEXPECTED = "The request could not be completed."
+"""All that a caller learns of an exception that nobody handles."""
+
+HUNG_UP = 499
+"""The status of a request whose client went away before it was answered, which nobody receives.
+
+No standard has one; this is nginx', and proxies and dashboards know it.
+"""
 
 # RFC 9110, 15: these end with the header section.
 BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED})
@@ -82,9 +91,27 @@ def problem(status: int, *, headers: Mapping[str, str] | None = None, **members:
 
 
 def install(app: Starlette) -> None:
-    """Answer the application's HTTP exceptions and invalid requests with problems."""
+    """Answer the application's exceptions and invalid requests with problems.
+
+    A handler that the application registers for any of them comes instead.
+    """
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
+    app.add_exception_handler(ClientDisconnect, _fall_silent)
+    app.add_exception_handler(Exception, _fail)
+
+
+async def _fall_silent(request: Request, error: Exception) -> Response:
+    return Response(status_code=HUNG_UP)
+
+
+async def _fail(request: Request, error: Exception) -> Response:
+    if isinstance(error, ClientDisconnect):  # raised by a middleware, outside of the handlers
+        return await _fall_silent(request, error)
+    # Starlette raises the exception on after this reply: the middleware around all of it logs it.
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR, detail=UNEXPECTED, request_id=_request_id(request)
+    )
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -1,56 +1,95 @@
-"""HTTP/1.1 connections that can't be held open by sending almost nothing.
+"""HTTP/1.1 connections that nobody can hold open, neither by sending nor by reading almost nothing.
 
 Uvicorn's httptools protocol waits for a request head for ever and lets it grow without bound. Here
 both are limited (SPEC A6): a client that takes too long over its head gets 408 (RFC 9110 section
 15.5.9), one whose head is too large gets 431 (RFC 6585 section 5), and the connection is closed.
+Nor does Uvicorn part with a client that doesn't read its reply; here it is dropped.
 """
 
 from http import HTTPStatus
-from typing import Any
+from math import inf
+from random import getrandbits
+from typing import Any, cast
 
-from httptools import HttpParserError
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from . import logs, metrics
 from .problems import problem_bytes
+
+_log = logs.get_logger("chassis.connection")
+
+
+class _Deaf:
+    """Stands in for the parser of a connection from which nothing more is wanted."""
+
+    def feed_data(self, data: bytes) -> None:
+        """Forget it."""
+
+
+_DEAF = cast("HttpRequestParser", _Deaf())
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. `max_head_bytes` is checked after each read, and when a head is complete."""
+    """One connection. Sizes are looked at after each read, and when a head is complete."""
 
     max_head_bytes = 64 * 1024
     max_message_bytes = 2**63
     """Head, body and what frames it; nobody but an attacker frames a body with more than itself."""
-    _head_since: float | None = None
-    _head_bytes = 0
-    _head_begun = False
+    counts_refusals = True
+    """Whether they are counted as traffic."""
+    _since = 0.0
+    """When the head began or, between two messages, when the connection fell idle."""
+    _in_head = False
+    _served: RequestResponseCycle | None = None
+    """The request whose reply is next, while `cycle` is the latest: requests may be pipelined."""
     _reading = 0
+    """Size of the read that is being parsed."""
     _message_bytes = 0
+    """All reads since the message began, the one in which it did included."""
+    _first_read = 0
+    """Size of that one: some of it may belong to the message before."""
+    _unread = 0
+    _unread_since = 0.0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._head_since = self.loop.time()
+        self._since = self.loop.time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Uvicorn's, which tells nobody but the latest request."""
+        if self._served is not None and self._served is not self.cycle:
+            self._served.disconnected = True
+            self._served.message_event.set()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        """Uvicorn's, which answers what isn't HTTP in plain text."""
+        self._unset_keepalive_if_required()
         self._reading = len(data)
-        super().data_received(data)
-        if self._head_since is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > self.max_head_bytes:
-                self._cut_off(431, f"The request head exceeds {self.max_head_bytes} bytes.")
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError:
+            self._refuse(400, "bad_request", "Invalid HTTP request received.")
+        except HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            else:
+                self._unsupported_upgrade_warning()
         self._message_bytes += self._reading
-        if self._message_bytes > self.max_message_bytes:
-            self.transport.close()
+        if self._message_bytes > self.max_head_bytes:
+            self._bound_message()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._head_since = self.loop.time()
-        self._head_begun = True
-        self._head_bytes = 0
+        self._since = self.loop.time()
+        self._in_head = True
         self._message_bytes = 0
+        self._first_read = self._reading
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Uvicorn's, without trailers: it takes those for headers, which no proxy has looked at."""
-        if self._head_since is None:
+        if not self._in_head:
             return
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
@@ -58,51 +97,149 @@ class Protocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._head_since = None
         # A head that ends in this read is measured only if the reads could exceed the limit.
-        if self._head_bytes + self._reading > self.max_head_bytes:
-            self._refuse_large_head()
+        if self._message_bytes + self._reading > self.max_head_bytes:
+            self._bound_complete_head()
+        self._in_head = False
         super().on_headers_complete()
 
-    def _refuse_large_head(self) -> None:
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > self.max_head_bytes:
-            self._cut_off(431, f"The request head exceeds {self.max_head_bytes} bytes.")
-            raise HttpParserError("the request head is too large")  # ends the parsing
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._served = cycle
+        super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.timeout_keep_alive_task is not None:
-            # Idle again. Uvicorn's keep-alive timer stops at the first byte, even at a stray CRLF.
-            self._head_since = self.loop.time()
-            self._head_begun = False
+        # Idle, unless the next head has begun, which had to wait. Uvicorn's own timer stops at the
+        # first byte, be it a stray CRLF or the rest of a body that was answered early.
+        self._since = self.loop.time()
 
-    def cut_off_if_slow(self, now: float, *, head_timeout: float, idle_timeout: float) -> None:
-        """Close the connection when its request head is overdue.
+    def timeout_keep_alive_handler(self) -> None:
+        """Uvicorn's, for connections that are idle: the next head may have begun already."""
+        if not self._in_head:
+            super().timeout_keep_alive_handler()
 
-        `head_timeout` counts from the first byte of a head, `idle_timeout` from the moment
-        the connection fell idle. Both in seconds; the server calls this once a second.
+    def cut_off_if_slow(
+        self,
+        now: float,
+        *,
+        head_timeout: float,
+        idle_timeout: float,
+        stall_timeout: float,
+        body_timeout: float = inf,
+    ) -> None:
+        """End the connection when its client is overdue. The server calls this once a second.
+
+        All in seconds. `head_timeout` counts from the first byte of a head, or from the end of the
+        reply before it; `idle_timeout` from the moment the connection fell idle; what is left of
+        a body that has been answered already has to come within it. `stall_timeout` is how long a
+        client may take nothing of a reply that is waiting for it. `body_timeout` counts from the
+        first byte of the head, and is for applications that have no deadline of their own.
         """
-        if self._head_since is None:
-            return
-        waited = now - self._head_since
-        if self._head_begun and waited > head_timeout:
-            self._cut_off(408, f"The request head took longer than {head_timeout:g} seconds.")
-        elif not self._head_begun and waited > idle_timeout:
+        waited = now - self._since
+        if self._has_stalled(now, stall_timeout):
+            self._abort()
+        elif self._is_replying:
+            if waited > body_timeout and self.cycle.more_body:
+                self._refuse(408, "slow_body", "The request body took too long.")
+        elif self._in_head and waited > head_timeout:
+            detail = f"The request head took longer than {head_timeout:g} seconds."
+            self._refuse(408, "slow_head", detail)
+        elif not self._in_head and waited > idle_timeout:
             self.transport.close()
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what isn't HTTP, with a problem rather than with Uvicorn's plain text."""
-        self._cut_off(400, msg)
+    def abort_if_unread(self) -> None:
+        """Drop a connection whose client has left something unread, because it holds up a stop.
 
-    def _cut_off(self, status: int, detail: str) -> None:
-        if self.transport.is_closing():
+        The server calls this when all requests have been answered.
+        """
+        self._unread = self.transport.get_write_buffer_size()
+        if self._unread:
+            self._abort()
+
+    @property
+    def _is_replying(self) -> bool:
+        """Whether a request is being served, whose reply may have begun."""
+        return self._served is not None and not self._served.response_complete
+
+    @property
+    def _client_address(self) -> str | None:
+        return self.client[0] if self.client else None
+
+    def _has_stalled(self, now: float, timeout: float) -> bool:
+        """Whether the client takes nothing of what is there for it.
+
+        Any progress counts: a slow client isn't a stalled one.
+        """
+        unread = self.transport.get_write_buffer_size()
+        if unread == 0 or unread != self._unread:
+            self._unread, self._unread_since = unread, now
+        return now - self._unread_since > timeout
+
+    def _abort(self) -> None:
+        client = self._client_address
+        _log.warning("unread reply dropped", client=client, unread_bytes=self._unread)
+        self.transport.abort()
+
+    def _bound_message(self) -> None:
+        # What is surely this message's: the limits may be exceeded by one read.
+        size = self._message_bytes - self._first_read
+        if self._in_head and size > self.max_head_bytes:
+            self._refuse_large_head()
+        elif size > self.max_message_bytes and self._is_unanswered:
+            detail = f"The request exceeds {self.max_message_bytes} bytes."
+            self._refuse(413, "body_too_large", detail)
+        elif size > self.max_message_bytes:
+            self.transport.close()
+
+    def _bound_complete_head(self) -> None:
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self.max_head_bytes:
+            self._refuse_large_head()
+            raise HttpParserError("the request head is too large")  # ends the parsing
+
+    def _refuse_large_head(self) -> None:
+        detail = f"The request head exceeds {self.max_head_bytes} bytes."
+        self._refuse(431, "large_head", detail)
+
+    def _refuse(self, status: int, reason: str, detail: str) -> None:
+        """Answer with a problem if that's possible, and close the connection; once.
+
+        It isn't while an earlier request is being served, because the client would take the problem
+        for a part of that reply; the connection closes after it. Nor is it after the message has
+        been answered: the problem would be the answer to a request that was never made.
+        """
+        if self.parser is _DEAF or self.transport.is_closing():
             return
-        self._head_since = None
-        body = problem_bytes(status, detail=detail)
-        reason = HTTPStatus(status).phrase.encode()
-        self.transport.write(
-            b"HTTP/1.1 %d %s\r\ncontent-type: application/problem+json\r\n"
-            b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (status, reason, len(body), body)
+        self.parser = _DEAF
+        request_id = f"{getrandbits(128):032x}"
+        if self.counts_refusals:
+            metrics.requests().refused(reason)
+        _log.warning(
+            "connection refused",
+            status_code=status,
+            reason=reason,
+            client=self._client_address,
+            request_id=request_id,
         )
+        if self._in_head and self._is_replying:
+            self.cycle.keep_alive = False
+            return
+        if self._in_head or self._is_unanswered:
+            self._send_problem(status, detail, request_id)
         self.transport.close()
+
+    @property
+    def _is_unanswered(self) -> bool:
+        """Whether the next reply that is due is the one to the body that is being received."""
+        cycle = self.cycle
+        return self._is_replying and cycle is self._served and not cycle.response_started
+
+    def _send_problem(self, status: int, detail: str, request_id: str) -> None:
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # the application has nothing to add
+        body = problem_bytes(status, detail=detail, request_id=request_id)
+        self.transport.write(
+            b"HTTP/1.1 %d %s\r\ncontent-type: application/problem+json\r\nx-request-id: %s\r\n"
+            b"content-length: %d\r\nconnection: close\r\n\r\n%s"
+            % (status, HTTPStatus(status).phrase.encode(), request_id.encode(), len(body), body)
+        )

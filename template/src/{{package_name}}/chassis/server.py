@@ -30,6 +30,8 @@ from .service import Service
 
 _TICK = 0.1
 """Seconds between two looks at the situation, as Uvicorn's main loop has it."""
+_LOOKS_TO_LEAVE = 5
+"""How often on end a worker that is replaced has to see that it may leave."""
 _MARGIN = 0.5
 """Seconds that a worker keeps in hand before the master would kill it."""
 _AT_ONCE_CLOSING = 1.0
@@ -69,10 +71,13 @@ class Server(uvicorn.Server):
         self._budget: ShutdownBudget = settings.budget
         self._head_timeout = settings.header_timeout_seconds
         self._idle_timeout = max(settings.keepalive_seconds, settings.header_timeout_seconds)
+        # Behind a proxy that buffers, a slow client may take nothing for many seconds.
+        self._stall_timeout = settings.stream_idle_seconds
         self._departure = Departure(drain=self._budget.drain, linger=self._budget.linger)
         self._master = master_pid
         self._told_to_go = False
         self._at_once = False
+        self._seen_leave = 0
         self._lag = 0.0
         self._ticked = 0.0
 
@@ -108,10 +113,11 @@ class Server(uvicorn.Server):
         seconds = self._seconds_left()
         loop = asyncio.get_running_loop()
         in_flight = 0.0 if self._at_once else min(self._budget.request, seconds)
-        self._service.in_flight.bound(loop.time() + in_flight)
+        answered_by = loop.time() + in_flight
+        self._service.in_flight.bound(answered_by)
         # The ledger answers what is overdue; should that fail, Uvicorn cancels it.
         self.config.timeout_graceful_shutdown = round(in_flight) + 1
-        watch = asyncio.create_task(self._watch_the_time(), name="shutdown watch")
+        watch = asyncio.create_task(self._watch_the_time(answered_by), name="shutdown watch")
         last_resort = threading.Timer(seconds + _MARGIN / 2, self._give_up, [loop])
         last_resort.daemon = True
         last_resort.start()
@@ -177,9 +183,15 @@ class Server(uvicorn.Server):
             terminating_since=roster.current.terminating_since,
             replaced=replaced,
             at_once=self._at_once,
-            may_leave=replaced and roster.current.may_leave(self._slot),
+            may_leave=replaced and self._may_leave(),
             connections=len(self.server_state.connections),
         )
+
+    def _may_leave(self) -> bool:
+        # Between the end of a successor that couldn't start and the fork of the next one the
+        # roster shows neither, and the last worker would leave.
+        self._seen_leave = self._seen_leave + 1 if roster.current.may_leave(self._slot) else 0
+        return self._seen_leave >= _LOOKS_TO_LEAVE
 
     def _has_served_its_share(self) -> bool:
         served = self.server_state.total_requests
@@ -190,6 +202,7 @@ class Server(uvicorn.Server):
         _log.info(_MESSAGES[state], slot=self._slot, requests=self.server_state.total_requests)
         if _CLOSE not in self.server_state.default_headers:
             self.server_state.default_headers.append(_CLOSE)
+            self._management.say_close()
         if state is WorkerState.LINGERING:
             self._stop_accepting()
 
@@ -202,8 +215,16 @@ class Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if isinstance(connection, Protocol):
                 connection.cut_off_if_slow(
-                    now, head_timeout=self._head_timeout, idle_timeout=self._idle_timeout
+                    now,
+                    head_timeout=self._head_timeout,
+                    idle_timeout=self._idle_timeout,
+                    stall_timeout=self._stall_timeout,
                 )
+
+    def _drop_unread_replies(self) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Protocol):
+                connection.abort_if_unread()
 
     def _measure_lag(self) -> None:
         # The worst of the last second or so: a probe every few seconds would miss a single tick.
@@ -229,12 +250,19 @@ class Server(uvicorn.Server):
         pipeline.sink.flush()
         os._exit(0)
 
-    async def _watch_the_time(self) -> None:
-        """Keep what is left to do within the time before the master kills this worker."""
+    async def _watch_the_time(self, answered_by: float) -> None:
+        """Keep what is left to do within the time before the master kills this worker.
+
+        At `answered_by` the last requests are; whoever doesn't read that would hold up the stop.
+        """
+        loop = asyncio.get_running_loop()
         while True:
             self._service.closing_seconds = min(self._budget.close, self._seconds_left())
             if self._at_once:
-                self._service.in_flight.bound(asyncio.get_running_loop().time())
+                answered_by = min(answered_by, loop.time())
+                self._service.in_flight.bound(answered_by)
+            if loop.time() > answered_by + _MARGIN:
+                self._drop_unread_replies()
             await asyncio.sleep(_TICK)
 
 

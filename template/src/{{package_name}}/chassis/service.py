@@ -12,7 +12,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
@@ -45,6 +44,7 @@ class Service(FastAPI):
             redoc_url=None,
             openapi_url=None,
             lifespan=_lifespan,
+            responses=problems.RESPONSES,
             # Asking OpenTelemetry on each request whether anybody listens costs a tenth of it.
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
@@ -77,26 +77,24 @@ class Service(FastAPI):
         self._openers.append((name, opener))
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Put the chassis' own middleware around the application's. Called once in each worker."""
-        outer = [
-            Middleware(
-                RequestMiddleware,
-                settings=self.settings,
-                in_flight=self.in_flight,
-                probes=traffic_probes(self.probes, self.settings),
-            )
-        ]
+        """Put the chassis' own layers around all of the application. Called once in each worker."""
+        app = super().build_middleware_stack()
+        cors = None
         if self.settings.cors_allow_origins:
-            # Outside even of that, so that a browser may read why a request was refused.
-            cors = Middleware(
-                CORSMiddleware,
+            app = cors = CORSMiddleware(
+                app,
                 allow_origins=self.settings.cors_allow_origins,
                 allow_methods=["*"],
                 allow_headers=["*"],
             )
-            outer.insert(0, cors)
-        self.user_middleware = outer + self.user_middleware
-        return super().build_middleware_stack()
+        return RequestMiddleware(
+            app,
+            settings=self.settings,
+            in_flight=self.in_flight,
+            probes=traffic_probes(self.probes, self.settings),
+            routes=self.routes,
+            cors=cors,
+        )
 
     def configure(self) -> None:
         """Apply the settings to what was made before they were known."""

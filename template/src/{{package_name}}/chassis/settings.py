@@ -6,7 +6,7 @@ own. What is wrong stops the boot with one line (`load_settings`), before anythi
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import DirectoryPath, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -115,6 +115,20 @@ class ChassisSettings(BaseSettings):
     secrets_dir: Maybe[Path] = _setting(
         DEFAULT_SECRETS_DIR, "the folder of secret files; empty for none"
     )
+
+    @classmethod
+    def current(cls) -> Self:
+        """Return the process' settings, as the class that it is called on.
+
+        For functions that are called while the service runs; nothing is read at import. Raises
+        RuntimeError before the settings are read, or when they are of another class.
+        """
+        settings = current()
+        if not isinstance(settings, cls):
+            raise RuntimeError(
+                f"the settings in force are a {type(settings).__qualname__}, no {cls.__qualname__}"
+            )
+        return settings
 
     @property
     def budget(self) -> ShutdownBudget:

@@ -94,7 +94,7 @@ class Cell:
 class Memory:
     """The shared pages, handed out in pieces to the modules that keep state in them."""
 
-    def __init__(self, size: int = 256 * 1024) -> None:
+    def __init__(self, size: int = 8 * 1024 * 1024) -> None:
         self._pages = mmap.mmap(-1, size)
         self._next = 0
         self._lock = ProcessLock()

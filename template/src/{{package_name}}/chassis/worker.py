@@ -18,9 +18,12 @@ from .management_server import ManagementServer
 from .pipeline import pipeline
 from .server import Server, protocol_class
 from .service import Service
+from .websocket_protocol import WebSocketProtocol
 
 _THREADS_SECONDS = 1.0
 _RETRY_SECONDS = 2.0
+_SAID_ALREADY = ("Traceback ", "ASGI callable returned without")
+"""What Uvicorn says again, as plain text or as an error, after the service has logged it."""
 _FAILED = 1
 _GIVE_UP: int = Arbiter.WORKER_BOOT_ERROR
 
@@ -39,8 +42,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         # Uvicorn tells of each step of its life; this server's own lines say it better.
         uvicorn_log = logging.getLogger("uvicorn.error")
         uvicorn_log.setLevel(max(logging.WARNING, uvicorn_log.level))
-        # It repeats a failed start-up's traceback as plain text, which the service has logged.
-        uvicorn_log.addFilter(lambda record: not record.getMessage().startswith("Traceback "))
+        uvicorn_log.addFilter(lambda record: not record.getMessage().startswith(_SAID_ALREADY))
 
     def init_signals(self) -> None:
         """Leave signals to the server, which installs its handlers when it runs."""
@@ -54,11 +56,12 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         dump.arm(master.dump_path(self.slot), asyncio.get_running_loop())
         heartbeat = asyncio.create_task(self._beat(), name="heartbeat")
         # The sockets themselves: Gunicorn's wrappers would be closed twice.
-        traffic, *management = [listener.sock for listener in self.sockets]
+        traffic, *others = [listener.sock for listener in self.sockets]
+        management = ManagementServer(self._management_config(service), others)
         server = Server(
             self._traffic_config(service),
             service=service,
-            management=ManagementServer(self._management_config(service), management),
+            management=management,
             slot=self.slot,
             master_pid=self.ppid,
             max_requests=self.max_requests if self.cfg.max_requests else None,
@@ -67,9 +70,9 @@ class Worker(UvicornWorker):  # type: ignore[misc]
             await server.serve(sockets=[traffic])
         except Exception:
             _log.exception("worker failed")
-            sys.exit(await self._failure(server))
+            sys.exit(await self._failure(server, management))
         except SystemExit:  # Uvicorn's, after a start-up that failed and was logged
-            sys.exit(await self._failure(server))
+            sys.exit(await self._failure(server, management))
         finally:
             heartbeat.cancel()
             # The master may repeat itself, and the interpreter has no handlers while it ends.
@@ -77,7 +80,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
             pipeline.sink.flush()
         _leave_threads_behind()
 
-    async def _failure(self, server: Server) -> int:
+    async def _failure(self, server: Server, management: ManagementServer) -> int:
         """The exit status of a worker that failed.
 
         When the very first start fails, Gunicorn should give up, and the platform hear of it. A
@@ -88,6 +91,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         if roster.current.terminating_since is None and not roster.current.started:
             return _GIVE_UP
         await asyncio.sleep(_RETRY_SECONDS)
+        await management.close()  # the probes that it has accepted are its to answer
         return _FAILED
 
     async def _beat(self) -> None:
@@ -101,6 +105,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         return Config(
             app=service,
             http=protocol_class(settings.max_header_bytes, settings.max_body_bytes),
+            ws=WebSocketProtocol,
+            ws_max_size=settings.max_body_bytes,
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -114,6 +120,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     def _management_config(self, service: Service) -> Config:
         config = Config(
             app=Management(service).app(),
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, WebSocket
 from fastapi.responses import StreamingResponse
 
 from ..chassis import availability
@@ -133,6 +133,31 @@ async def stream(count: int = 5, ms: float = 100) -> StreamingResponse:
             yield f"{number}\n".encode()
 
     return StreamingResponse(parts())
+
+
+@router.websocket("/talk/{room}")
+async def talk(socket: WebSocket, room: str) -> None:
+    """Say what was said, until the client says goodbye or something else happens."""
+    await socket.accept()
+    while (text := await socket.receive_text()) != "leave":
+        if text == "fail":
+            raise RuntimeError("the lab has crashed in the middle of a talk")
+        await socket.send_text(f"{room}: {text}")
+
+
+@router.websocket("/monologue")
+async def monologue(socket: WebSocket, ms: float = 100, size: int = 10) -> None:
+    """Talk without ever listening."""
+    await socket.accept()
+    while True:
+        await socket.send_bytes(os.urandom(size))  # nothing that could be compressed
+        await asyncio.sleep(ms / 1000)
+
+
+@router.websocket("/undecided")
+async def undecided(socket: WebSocket) -> None:
+    """Neither accept nor refuse."""
+    await asyncio.Event().wait()
 
 
 @router.get("/break-liveness")

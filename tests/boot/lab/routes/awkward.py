@@ -1,0 +1,67 @@
+# mypy: ignore-errors
+# ruff: noqa: D103, ASYNC240  (misbehaving is what it is for)
+"""Slow work, and an extra resource or listener that `LAB_EXTRA` chooses to stand in the way."""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from fastapi import APIRouter
+
+from ..chassis import availability
+from ..chassis.availability import AvailabilityChange, LivenessState
+from ..chassis.service import Service
+from .lab import note
+
+router = APIRouter()
+
+
+@router.get("/slow")
+async def slow() -> dict[str, int]:
+    """Take longer than Uvicorn keeps a list of default headers, which is a second."""
+    await asyncio.sleep(random.uniform(1.2, 2.6))  # noqa: S311
+    return {"pid": os.getpid()}
+
+
+def add_extra(service: Service) -> None:
+    """Register what `LAB_EXTRA` names, after everything else."""
+    match os.environ.get("LAB_EXTRA"):
+        case "listener":
+            availability.subscribe(listener)
+        case str(name):
+            service.resource("extra", {"needy": needy, "own": own, "stubborn": stubborn}[name])
+
+
+def listener(change: AvailabilityChange) -> None:
+    if change.state is LivenessState.BROKEN:
+        raise ValueError("the listener has failed")
+
+
+@asynccontextmanager
+async def needy() -> AsyncIterator[None]:
+    """A resource that can't open while a file named `away` is there."""
+    if Path(os.environ["LAB_FOLDER"], "away").exists():
+        raise ConnectionError("the needy resource found nobody")
+    yield
+
+
+@asynccontextmanager
+async def own() -> AsyncIterator[None]:
+    """A resource that waits for a task of its own, which it has cancelled."""
+    task = asyncio.create_task(asyncio.sleep(100))
+    yield
+    note("steps", "close own")
+    task.cancel()
+    await task
+
+
+@asynccontextmanager
+async def stubborn() -> AsyncIterator[None]:
+    """A resource that closes for ever, whoever cancels it."""
+    yield
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(100)

@@ -67,10 +67,9 @@ def test_a_replacement_that_cannot_start_is_tried_again(
             service.send(signal.SIGHUP)
         service.wait_log(message="start-up or closing failed")
         before, began = boots(service), time.monotonic()
-        time.sleep(2.5)
+        time.sleep(3)
         load.pass_by(50)
-        tries = boots(service) - before
-        assert 1 <= tries <= 2 * (1 + (time.monotonic() - began) / 2)
+        assert boots(service) - before <= 2 * (1 + (time.monotonic() - began) / 2)
         (tmp_path / "away").unlink()
         accepted = len(service.find_logs(message="accepting"))
         service.wait_log(message="accepting", count=accepted + 2)

@@ -6,7 +6,7 @@ A worker leaves for one of two reasons, and the difference is what makes zero lo
 - the whole service terminates: it goes on accepting for the drain time, so that balancers see the
   readiness probe fail and stop sending before the listener closes;
 - it alone is replaced (reload, `MAX_REQUESTS`, fewer workers): siblings accept, readiness must not
-  flip, so it stops accepting as soon as one of them does.
+  flip, so it stops accepting as soon as one of them does, and goes on while none can.
 
 Either way it then lingers: connections that it has already accepted may carry a request that is
 under way, so they are served a little longer before the server shuts down.
@@ -32,9 +32,6 @@ _LEGAL = {
     WorkerState.STOPPING: set[WorkerState](),
 }
 """Every transition that there is."""
-
-HANDOVER_SECONDS = 150.0
-"""How long a replaced worker waits for its successor: the longest start-up that probes allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ class Departure:
                 return WorkerState.DRAINING
             case WorkerState.ACCEPTING if seen.replaced:
                 return WorkerState.HANDING_OVER
-            case WorkerState.HANDING_OVER if seen.may_leave or waited >= HANDOVER_SECONDS:
+            case WorkerState.HANDING_OVER if seen.may_leave:
                 return WorkerState.LINGERING
             case WorkerState.DRAINING if self._drained(seen):
                 return WorkerState.LINGERING

@@ -34,6 +34,8 @@ _LOOKS_TO_LEAVE = 5
 """How often on end a worker that is replaced has to see that it may leave."""
 _MARGIN = 0.5
 """Seconds that a worker keeps in hand before the master would kill it."""
+_PATIENCE = 2.0
+"""Seconds that a worker which is replaced may be late before it is ended by force."""
 _AT_ONCE_CLOSING = 1.0
 """What is left for closing resources when a second signal said now; the master gives 2 s."""
 
@@ -118,7 +120,9 @@ class Server(uvicorn.Server):
         # The ledger answers what is overdue; should that fail, Uvicorn cancels it.
         self.config.timeout_graceful_shutdown = round(in_flight) + 1
         watch = asyncio.create_task(self._watch_the_time(answered_by), name="shutdown watch")
-        last_resort = threading.Timer(seconds + _MARGIN / 2, self._give_up, [loop])
+        # Only of a service that terminates does the master kill what is late.
+        patience = _MARGIN / 2 if roster.current.terminating_since else _PATIENCE
+        last_resort = threading.Timer(seconds + patience, self._give_up, [loop])
         last_resort.daemon = True
         last_resort.start()
         try:
@@ -236,10 +240,12 @@ class Server(uvicorn.Server):
     def _seconds_left(self) -> float:
         if self._at_once:
             return _AT_ONCE_CLOSING
+        needed = self._budget.request + self._budget.close
         since = roster.current.terminating_since
         if since is None:
-            return self._budget.request + self._budget.close
-        return max(0.0, since + self._budget.graceful - _MARGIN - time.monotonic())
+            return needed
+        left = since + self._budget.graceful - _MARGIN - time.monotonic()
+        return min(needed, max(0.0, left))
 
     def _give_up(self, loop: asyncio.AbstractEventLoop) -> None:
         """Leave although something won't end, such as a resource that ignores its cancellation.

@@ -18,7 +18,7 @@ BEGIN, END = "<!-- made by scripts/settings_reference.py -->", "<!-- end -->"
 
 PACKAGE = "payment_api"  # the default service's
 chassis: Any = import_module(f"{PACKAGE}.chassis.settings")
-types: Any = import_module(f"{PACKAGE}.chassis.setting_types")
+types: Any = import_module(f"{PACKAGE}.chassis.settings.setting_types")
 
 SECTIONS = {
     "bind_address": "Addresses, workers and logs",

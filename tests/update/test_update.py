@@ -79,7 +79,7 @@ def release(template: Path, tag: str = "v0.2.0") -> None:
     """Release a version that changes files of the template's of every kind, and the user's too."""
     source = template / "template"
     package = source / "src/{{package_name}}"
-    module = package / "chassis/sizing.py"
+    module = package / "chassis/capacity/sizing.py"
     module.write_text(module.read_text("utf-8") + '\n\nNEW_IN_THIS_RELEASE = "yes"\n', "utf-8")
     (package / "chassis/brand_new.py").write_text('"""New in this release."""\n')
     replace(source / "Makefile", "\nlint: ", "\ncheck: lint test ## Lint and test\n\nlint: ")
@@ -129,7 +129,7 @@ def test_update_keeps_the_users_work(template: Path, project: Path) -> None:
     assert not (project / PACKAGE / "routes/greeting.py").exists()
     assert not (project / "tests/test_greeting.py").exists()
 
-    assert "NEW_IN_THIS_RELEASE" in (project / PACKAGE / "chassis/sizing.py").read_text("utf-8")
+    assert "NEW_IN_THIS_RELEASE" in (project / PACKAGE / "chassis/capacity/sizing.py").read_text("utf-8")
     assert (project / PACKAGE / "chassis/brand_new.py").is_file()
     assert "check: lint test" in (project / "Makefile").read_text("utf-8")
     assert "# New." in (project / "gunicorn.conf.py").read_text("utf-8")

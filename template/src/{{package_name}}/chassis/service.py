@@ -15,16 +15,17 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from . import availability, docs, logs, problems, roster, settings
+from . import availability, logs, roster, settings
 from .availability import LivenessState, ReadinessState
 from .background import BackgroundTasks
 from .health import HealthRegistry
-from .inflight import InFlight
-from .middleware import RequestMiddleware
-from .probes import Probes
+from .health.probes import Probes
+from .health.traffic_probes import traffic_probes
+from .http import docs, problems
+from .http.inflight import InFlight
+from .http.middleware import RequestMiddleware
 from .resources import Opener, Resources
 from .settings import ChassisSettings
-from .traffic_probes import traffic_probes
 
 _SOURCE = "chassis"
 

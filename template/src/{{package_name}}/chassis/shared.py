@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .sink import RecordLock
+from .logs.sink import RecordLock
 
 WORD = 8
 DOCUMENT_BYTES = 16 * 1024  # pages that are never written cost nothing

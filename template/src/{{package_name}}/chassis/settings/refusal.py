@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError as SourceError
 
-from .validation import safe_message
+from ..validation import safe_message
 
 CONFLICT = "chassis_conflict"
 """The type of the chassis' own errors about several settings; their text holds no secret."""

@@ -19,14 +19,16 @@ from typing import Any
 import uvicorn
 from uvicorn.config import Config
 
-from . import availability, dump, log_levels, logs, roster
-from .budget import ShutdownBudget
+from .. import availability, logs, roster
+from ..capacity.budget import ShutdownBudget
+from ..http.protocol import Protocol
+from ..logs import log_levels
+from ..logs.pipeline import pipeline
+from ..roster import WorkerState
+from ..service import Service
+from . import dump
 from .departure import Departure, Situation
 from .management_server import ManagementServer
-from .pipeline import pipeline
-from .protocol import Protocol
-from .roster import WorkerState
-from .service import Service
 
 _TICK = 0.1
 """Seconds between two looks at the situation, as Uvicorn's main loop has it."""

@@ -14,7 +14,7 @@ from typing import Any, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from . import logs, metrics
+from .. import logs, metrics
 from .problems import problem_bytes
 
 _log = logs.get_logger("chassis.connection")

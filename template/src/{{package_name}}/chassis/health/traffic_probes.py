@@ -5,9 +5,9 @@ For platforms with a single port, and for balancers that should probe the port t
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ..settings import ChassisSettings
 from .probes import Probes
 from .replies import bare_reply
-from .settings import ChassisSettings
 
 
 def traffic_probes(probes: Probes, settings: ChassisSettings) -> dict[str, ASGIApp]:

@@ -20,7 +20,8 @@ from .access_log import AccessLog as AccessLog
 from .bound_logger import BoundLogger
 from .crashes import CrashReporter
 from .loggers import level_number
-from .pipeline import RecordHandler, pipeline
+from .pipeline import RecordHandler
+from .pipeline import pipeline as _pipeline
 from .rendering import ToConsole, to_json
 from .sink import Sink
 
@@ -31,7 +32,7 @@ _handler = RecordHandler()
 
 def get_logger(name: str) -> BoundLogger:
     """The logger of that name."""
-    return BoundLogger(logging.getLogger(name), pipeline.processors, {})
+    return BoundLogger(logging.getLogger(name), _pipeline.processors, {})
 
 
 def configure(*, service: str, level: str, fmt: Format, sink: Sink | None = None) -> None:
@@ -44,11 +45,11 @@ def configure(*, service: str, level: str, fmt: Format, sink: Sink | None = None
     """
     number = level_number(level)
     if sink is not None:
-        pipeline.sink = sink
-    is_terminal = os.isatty(pipeline.sink.fd) and "NO_COLOR" not in os.environ
-    pipeline.render = to_json if fmt == "json" else ToConsole(colours=is_terminal)
+        _pipeline.sink = sink
+    is_terminal = os.isatty(_pipeline.sink.fd) and "NO_COLOR" not in os.environ
+    _pipeline.render = to_json if fmt == "json" else ToConsole(colours=is_terminal)
     structlog.configure(
-        processors=pipeline.processors,
+        processors=_pipeline.processors,
         wrapper_class=BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 if TYPE_CHECKING:
-    from .service import Service
+    from ..service import Service
 
 _SCHEMA = "/openapi.json"
 # The page loads Swagger UI from a CDN and starts it with an inline script.

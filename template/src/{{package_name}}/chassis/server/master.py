@@ -15,12 +15,15 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker
 
-from . import cgroup, dump, info, logs, metrics, roster, settings, stdio
-from .pipeline import pipeline
-from .roster import WorkerState
-from .service import Service
-from .settings import ChassisSettings, SettingsError, load_settings
-from .sizing import Sizing, size
+from .. import logs, metrics, roster, settings
+from ..capacity import cgroup
+from ..capacity.sizing import Sizing, size
+from ..logs import stdio
+from ..logs.pipeline import pipeline
+from ..roster import WorkerState
+from ..service import Service
+from ..settings import ChassisSettings, SettingsError, load_settings
+from . import dump, info
 
 _EX_CONFIG = 78
 """The exit status for a configuration error (sysexits.h)."""

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers as HeadersView
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
-from .context import RequestContext
+from ..context import RequestContext
 from .problems import HUNG_UP, problem_bytes
 from .route_label import route_label
 

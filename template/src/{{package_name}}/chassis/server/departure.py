@@ -14,7 +14,7 @@ under way, so they are served a little longer before the server shuts down.
 
 from dataclasses import dataclass
 
-from .roster import WorkerState
+from ..roster import WorkerState
 
 _LEGAL = {
     WorkerState.ACCEPTING: {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from starlette.types import Message, Receive, Scope, Send
 
-from .context import RequestContext
+from ..context import RequestContext
 from .exchange import Header, complete_headers
 from .problems import HUNG_UP, problem_bytes
 from .route_label import route_label

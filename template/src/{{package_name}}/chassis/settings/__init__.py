@@ -19,14 +19,14 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as SourceError
 
-from . import refusal
-from .answers import Answers
-from .budget import (
+from ..answers import Answers
+from ..capacity.budget import (
     CLOSE_SECONDS,
     HEALTH_CHECK_TIMEOUT_SECONDS,
     LINGER_SECONDS,
     ShutdownBudget,
 )
+from . import refusal
 from .secret_files import SecretFiles
 from .setting_types import Address, HostPatterns, LogFormat, LogLevel, Maybe, Networks, Origins
 

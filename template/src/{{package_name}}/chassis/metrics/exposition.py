@@ -8,9 +8,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-from . import availability, metrics, roster
-from .availability import Availability, LivenessState, ReadinessState
-from .roster import Roster, WorkerState
+from .. import availability, metrics, roster
+from ..availability import Availability, LivenessState, ReadinessState
+from ..roster import Roster, WorkerState
 
 
 class PodCollector(Collector):

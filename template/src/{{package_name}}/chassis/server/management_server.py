@@ -10,7 +10,7 @@ import socket
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from .protocol import Protocol
+from ..http.protocol import Protocol
 
 _HEAD_SECONDS = 10.0
 _BODY_SECONDS = 10.0

@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from . import logs, metrics
+from .. import logs, metrics
 from .problems import MEDIA_TYPE, problem_bytes
 
 _UNREAD_SECONDS = 1.0

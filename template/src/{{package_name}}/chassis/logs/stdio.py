@@ -16,8 +16,8 @@ import weakref
 from collections.abc import Callable
 from typing import TextIO
 
+from ..logs import get_logger
 from . import origin
-from .logs import get_logger
 
 MAX_LINE = 32 * 1024  # characters; a longer line is logged in parts
 

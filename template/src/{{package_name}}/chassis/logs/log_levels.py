@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from ..shared import Memory, memory
 from . import loggers
-from .shared import Memory, memory
 
 
 class LogLevels:

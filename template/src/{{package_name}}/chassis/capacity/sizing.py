@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .answers import Answers
+from ..answers import Answers
 from .cgroup import Limits
 
 Source = Literal["answers", "cgroup", "affinity"]

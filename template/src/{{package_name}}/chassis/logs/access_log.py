@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from .context import RequestContext
+from ..context import RequestContext
 from .entries import add_fields
 from .pipeline import Pipeline, pipeline
 from .redaction import Walk

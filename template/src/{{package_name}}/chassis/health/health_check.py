@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from .secret_text import scrub
+from ..logs.secret_text import scrub
 
 Check = Callable[[], object | Awaitable[object]]
 """Returns truth when healthy. `async def` runs on the event loop, anything else in a thread."""

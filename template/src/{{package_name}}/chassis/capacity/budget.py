@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .answers import Answers
+from ..answers import Answers
 
 LINGER_SECONDS = 2
 CLOSE_SECONDS = 3

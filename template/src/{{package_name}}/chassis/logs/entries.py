@@ -14,7 +14,7 @@ from typing import Any
 
 from structlog.typing import EventDict, WrappedLogger
 
-from .context import current
+from ..context import current
 from .origin import Origin
 from .redaction import safe_repr
 from .stamp import process, timestamp

@@ -12,13 +12,14 @@ from gunicorn.arbiter import Arbiter
 from uvicorn.config import Config
 from uvicorn_worker import UvicornWorker
 
-from . import dump, logs, master, roster
+from .. import logs, roster
+from ..http.websocket_protocol import WebSocketProtocol
+from ..logs.pipeline import pipeline
+from ..service import Service
+from . import dump, master
 from .management import Management
 from .management_server import ManagementServer
-from .pipeline import pipeline
 from .server import Server, protocol_class
-from .service import Service
-from .websocket_protocol import WebSocketProtocol
 
 _THREADS_SECONDS = 1.0
 _RETRY_SECONDS = 2.0

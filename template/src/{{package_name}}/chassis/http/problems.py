@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from .validation import safe_message
+from ..validation import safe_message
 
 MEDIA_TYPE = "application/problem+json"
 

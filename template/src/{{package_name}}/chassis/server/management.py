@@ -16,9 +16,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from . import dump, exposition, info, log_levels, problems
-from .replies import NO_STORE, JSONReply, reply
-from .service import Service
+from ..health.replies import NO_STORE, JSONReply, reply
+from ..http import problems
+from ..logs import log_levels
+from ..metrics import exposition
+from ..service import Service
+from . import dump, info
 
 
 class Management:

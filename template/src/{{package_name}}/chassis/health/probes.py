@@ -9,10 +9,10 @@ https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-pro
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from .availability import Availability, LivenessState, ReadinessState
-from .health import HealthRegistry, HealthStatus
+from ..availability import Availability, LivenessState, ReadinessState
+from ..health import HealthRegistry, HealthStatus
+from ..roster import Roster
 from .health_check import CheckResult
-from .roster import Roster
 
 UP = "UP"
 DOWN = "DOWN"

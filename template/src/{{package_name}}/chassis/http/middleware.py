@@ -17,12 +17,13 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from . import context, conversation, logs, metrics
+from .. import context, logs, metrics
+from ..settings import ChassisSettings
+from . import conversation
 from .conversation import Conversation
 from .exchange import Exchange, Header
 from .inflight import InFlight
 from .problems import UNEXPECTED
-from .settings import ChassisSettings
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")

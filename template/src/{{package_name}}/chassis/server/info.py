@@ -6,9 +6,9 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from . import roster
-from .service import Service
-from .sizing import Sizing
+from .. import roster
+from ..capacity.sizing import Sizing
+from ..service import Service
 
 _started_at = time.time()
 _sizing: list[Sizing] = []

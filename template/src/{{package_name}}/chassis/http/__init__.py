@@ -1,0 +1,1 @@
+"""Requests on their way through a worker: connections, limits, deadlines, problems."""

@@ -1,0 +1,1 @@
+"""Gunicorn's master and its workers: start, departure, both ports."""

@@ -129,7 +129,9 @@ def test_update_keeps_the_users_work(template: Path, project: Path) -> None:
     assert not (project / PACKAGE / "routes/greeting.py").exists()
     assert not (project / "tests/test_greeting.py").exists()
 
-    assert "NEW_IN_THIS_RELEASE" in (project / PACKAGE / "chassis/capacity/sizing.py").read_text("utf-8")
+    assert "NEW_IN_THIS_RELEASE" in (project / PACKAGE / "chassis/capacity/sizing.py").read_text(
+        "utf-8"
+    )
     assert (project / PACKAGE / "chassis/brand_new.py").is_file()
     assert "check: lint test" in (project / "Makefile").read_text("utf-8")
     assert "# New." in (project / "gunicorn.conf.py").read_text("utf-8")

@@ -6,9 +6,7 @@ that answers unhandled exceptions.
 """
 
 import asyncio
-import re
-from collections.abc import Awaitable, Iterable, Sequence
-from random import getrandbits
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple, cast
 
 from starlette.middleware.cors import CORSMiddleware
@@ -22,12 +20,10 @@ from ..settings import ChassisSettings
 from . import conversation
 from .conversation import Conversation
 from .exchange import Exchange, Header
+from .headers import has_two_hosts, is_allowed_host, request_id, security_headers, trace_id
 from .inflight import InFlight
 from .problems import UNEXPECTED
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
-_TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
-_NO_TRACE = b"0" * 32
 _PATH_LIMIT = 2048
 _RETRY_AFTER = [(b"retry-after", b"1")]
 _CLOSE = [(b"connection", b"close")]
@@ -142,7 +138,7 @@ class RequestMiddleware:
             refusal = _OVERLOAD
         elif length is not None and int(length) > self.max_body_bytes:
             refusal = self._large_body
-        elif len(headers) < len(scope["headers"]) and _has_two_hosts(scope):
+        elif len(headers) < len(scope["headers"]) and has_two_hosts(scope):
             refusal = _TWO_HOSTS
         elif self._hosts and not is_allowed_host(headers.get(b"host", b""), self._hosts):
             refusal = _WRONG_HOST
@@ -226,21 +222,15 @@ class RequestMiddleware:
         await talk.close(conversation.INTERNAL_ERROR)
 
     def _identify(self, scope: Scope, headers: dict[bytes, bytes]) -> context.RequestContext:
-        given = headers.get(b"x-request-id")
-        request_id = (
-            given.decode()
-            if given is not None and _REQUEST_ID.fullmatch(given)
-            else f"{getrandbits(128):032x}"  # an identity, not a secret
-        )
         identity = context.RequestContext(
-            request_id,
+            request_id(headers.get(b"x-request-id")),
             trace_id(headers.get(b"traceparent")),
             scope.get("method", "WEBSOCKET"),
             scope["path"][:_PATH_LIMIT],
         )
         # The server runs each request in a task of its own: nothing has to be reset afterwards.
         context.current.set(identity)
-        scope.setdefault("state", {})["request_id"] = request_id
+        scope.setdefault("state", {})["request_id"] = identity.request_id
         return identity
 
     def note_refused(self, reason: str) -> None:
@@ -296,41 +286,3 @@ def is_hang_up(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(map(is_hang_up, error.exceptions))
     return isinstance(error, ClientDisconnect | WebSocketDisconnect)
-
-
-def _has_two_hosts(scope: Scope) -> bool:
-    return [name for name, _ in scope["headers"]].count(b"host") > 1
-
-
-def is_allowed_host(header: bytes, patterns: Iterable[str]) -> bool:
-    """Whether a Host header, port aside, is one of the names, or below one such as `*.name`."""
-    host = header.decode("latin-1").lower()
-    if not host.endswith("]"):
-        host = host.rpartition(":")[0] or host
-    for pattern in map(str.lower, patterns):
-        if pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:])):
-            return True
-    return False
-
-
-def trace_id(traceparent: bytes | None) -> str | None:
-    """The trace id of a W3C Trace Context header, or None where it is missing or malformed."""
-    if traceparent is None:
-        return None
-    found = _TRACE_PARENT.fullmatch(traceparent)
-    if found is None or found[1] == _NO_TRACE:
-        return None
-    return found[1].decode()
-
-
-def security_headers(*, hsts_seconds: int) -> list[tuple[bytes, bytes]]:
-    """Headers that are safe on every reply of an API (OWASP REST Security Cheat Sheet)."""
-    headers = [
-        (b"x-content-type-options", b"nosniff"),
-        (b"x-frame-options", b"DENY"),
-        (b"referrer-policy", b"no-referrer"),
-        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    ]
-    if hsts_seconds:
-        headers.append((b"strict-transport-security", b"max-age=%d" % hsts_seconds))
-    return headers

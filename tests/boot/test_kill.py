@@ -37,6 +37,7 @@ def test_a_worker_that_hangs_is_replaced_alone(path: str, culprit: str, boot: Bo
     """A blocked event loop costs one worker; the other serves, and the log has the stacks."""
     service = boot(
         WEB_CONCURRENCY="2",
+        MAX_REQUESTS="0",  # the other one would have its share before the hung one is found
         WORKER_TIMEOUT_SECONDS="5",
         REQUEST_TIMEOUT_SECONDS="2",
         CLOSE_SECONDS="1",

@@ -29,7 +29,7 @@ def test_a_resource_that_ignores_its_cancellation(boot: Boot) -> None:
     reloaded.send(signal.SIGHUP)
     reloaded.wait_log(message="stopping", count=2)
     eventually(
-        lambda: not old[reloaded] & set(reloaded.workers()), 2 + 1 + 1, what="the end of the old"
+        lambda: not old[reloaded] & set(reloaded.workers()), 2 + 1 + 2, what="the end of the old"
     )
     reloaded.wait_workers(2)
     assert stopped.wait_exit() == 0

@@ -36,7 +36,7 @@ _LOOKS_TO_LEAVE = 5
 """How often on end a worker that is replaced has to see that it may leave."""
 _MARGIN = 0.5
 """Seconds that a worker keeps in hand before the master would kill it."""
-_PATIENCE = 2.0
+_PATIENCE = 1.5
 """Seconds that a worker which is replaced may be late before it is ended by force."""
 _AT_ONCE_CLOSING = 1.0
 """What is left for closing resources when a second signal said now; the master gives 2 s."""

@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ..context import RequestContext
 from .problems import HUNG_UP, problem_bytes
-from .route_label import route_label
+from .route_label import UNMATCHED, route_label
 
 if TYPE_CHECKING:
     from .middleware import RequestMiddleware
@@ -44,6 +44,8 @@ class Exchange:
     """The application is waiting for the body."""
     hung_up = False
     """The client went away before it had sent the whole request; whatever is replied is lost."""
+    route = UNMATCHED
+    """The template of the route that matched, once the request is complete."""
     completed_at = 0
     """Unix time in microseconds."""
     seconds = 0.0
@@ -64,7 +66,6 @@ class Exchange:
         self._receive = receive
         self._reply = send
         self._started = perf_counter()
-        self._streaming = False
         self._body_left = middleware.max_body_bytes
         self.context = context
         self.deadline = asyncio.get_running_loop().time() + middleware.request_timeout
@@ -153,12 +154,8 @@ class Exchange:
                 self.status = HUNG_UP
             elif not self.status:  # the server answers where nobody else does
                 self.status = 500
+            self.route = route_label(self._scope, self._middleware.routes)
             self._middleware.completed(self)
-
-    @property
-    def route(self) -> str:
-        """The template of the route that matched."""
-        return route_label(self._scope, self._middleware.routes)
 
     @property
     def client(self) -> str | None:

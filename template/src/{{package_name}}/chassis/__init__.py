@@ -7,8 +7,11 @@ from .answers import Answers
 from .availability import AvailabilityChange, LivenessState, ReadinessState
 from .availability import publish as publish_availability
 from .availability import subscribe as subscribe_to_availability
+from .breaker import CircuitBreaker, CircuitOpenError
 from .context import bind_user
 from .logs import get_logger
+from .logs.structured_logger import StructuredLogger
+from .metrics.metric_facade import Metrics
 from .service import Service, create_app
 from .settings import ChassisSettings
 
@@ -16,9 +19,13 @@ __all__ = [
     "Answers",
     "AvailabilityChange",
     "ChassisSettings",
+    "CircuitBreaker",
+    "CircuitOpenError",
     "LivenessState",
+    "Metrics",
     "ReadinessState",
     "Service",
+    "StructuredLogger",
     "bind_user",
     "create_app",
     "get_logger",

@@ -5,6 +5,7 @@ no thread, socket or pool may exist before the fork. Settings too are read when 
 so that a reload (SIGHUP) brings new ones.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,10 +25,12 @@ from .health.traffic_probes import traffic_probes
 from .http import docs, problems
 from .http.inflight import InFlight
 from .http.middleware import RequestMiddleware
+from .models import ModelRegistry, model_board
 from .resources import Opener, Resources
 from .settings import ChassisSettings
 
 _SOURCE = "chassis"
+_LOOK_SECONDS = 0.05
 
 _log = logs.get_logger("chassis.service")
 
@@ -53,6 +56,9 @@ class Service(FastAPI):
         self._openers: list[tuple[str, Opener]] = []
         self.health = HealthRegistry()
         """Checks of what this service depends on."""
+        self.models = ModelRegistry()
+        """What this service predicts with."""
+        self.models.observe(model_board.current.publish)
         self.background = BackgroundTasks()
         """Work that outlives a request."""
         self.in_flight = InFlight()
@@ -113,14 +119,37 @@ class Service(FastAPI):
         try:
             for name, opener in self._openers:
                 setattr(self.state, name, await resources.open(name, opener))
-            availability.current.initialise(ReadinessState.ACCEPTING_TRAFFIC, source=_SOURCE)
-            roster.current.start_complete()
+            await self._warm_up()
             yield
         finally:
+            self.models.stop_auto_refresh()
             # Background tasks use the resources, so they end first.
             end = time.monotonic() + self.closing_seconds
             await self.background.stop(self.closing_seconds / 2)
             await resources.close(end - time.monotonic())
+
+    async def _warm_up(self) -> None:
+        """On a pod's first start beside the probes; a replacement accepts once it is warm."""
+        if self.models.names():
+            self.background.start(
+                self.models.warm_up_in_background(), name="model warm-up", finish=False
+            )
+            self.models.start_auto_refresh()
+        if roster.current.started:
+            await self.models.until_warm()
+        elif model_board.current.all_required_warm:
+            self._start_complete()
+        else:
+            self.background.start(self._first_start(), name="first start", finish=False)
+
+    async def _first_start(self) -> None:
+        while not model_board.current.all_required_warm:  # noqa: ASYNC110 - other processes' doing
+            await asyncio.sleep(_LOOK_SECONDS)
+        self._start_complete()
+
+    def _start_complete(self) -> None:
+        availability.current.initialise(ReadinessState.ACCEPTING_TRAFFIC, source=_SOURCE)
+        roster.current.start_complete()
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 
 from ..availability import Availability, LivenessState, ReadinessState
 from ..health import HealthRegistry, HealthStatus
+from ..models import model_board
 from ..roster import Roster
 from .health_check import CheckResult
 
@@ -67,14 +68,17 @@ class Probes:
 
     def startup(self) -> Answer:
         """UP once the first worker has completed its start-up; a recycled one doesn't undo it."""
-        return Answer(UP) if self._roster.started else Answer(OUT_OF_SERVICE, "starting")
+        if self._roster.started:
+            return Answer(UP)
+        return Answer(OUT_OF_SERVICE, model_board.current.not_warm_reason or "starting")
 
     async def ready(self) -> Answer:
         """UP while traffic is wanted and every critical check succeeds."""
         if self._roster.terminating_since is not None:
             return Answer(OUT_OF_SERVICE, "draining")
         if self._availability.readiness is ReadinessState.REFUSING_TRAFFIC:
-            return Answer(OUT_OF_SERVICE, self._reason(ReadinessState, unset="starting"))
+            unset = model_board.current.not_warm_reason or "starting"
+            return Answer(OUT_OF_SERVICE, self._reason(ReadinessState, unset=unset))
         # Only these: one that isn't critical may take longer than the probe has patience.
         report = await self._health.check(self._health.critical)
         failed = [name for name, check in report.checks.items() if check.status != "ok"]

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from ..models import ModelNotReadyError
 from ..validation import safe_message
 
 MEDIA_TYPE = "application/problem+json"
@@ -97,6 +98,7 @@ def install(app: Starlette) -> None:
     """
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
+    app.add_exception_handler(ModelNotReadyError, _refuse_not_ready)
     app.add_exception_handler(ClientDisconnect, _fall_silent)
     app.add_exception_handler(Exception, _fail)
 
@@ -135,6 +137,16 @@ async def _refuse_invalid(request: Request, invalid: Exception) -> Response:
             {"loc": error["loc"], "msg": safe_message(error), "type": error["type"]}
             for error in invalid.errors()
         ],
+    )
+
+
+async def _refuse_not_ready(request: Request, error: Exception) -> Response:
+    # Why it isn't ready is for the management port: it may name files.
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        detail="A model that this needs isn't ready.",
+        headers={"Retry-After": "5"},
+        request_id=_request_id(request),
     )
 
 

@@ -60,6 +60,11 @@ def become(slot: int) -> None:
     _identity[0] = slot
 
 
+def identity() -> int | str:
+    """Whose files this process writes: a worker's slot, or the master's."""
+    return _identity[0]
+
+
 def forget_gauges(slot: int) -> None:
     """Drop the gauges of a worker that is gone; its counts stay. For the master."""
     mark_process_dead(slot)  # type: ignore[no-untyped-call]

@@ -10,6 +10,11 @@ from prometheus_client.registry import REGISTRY, Collector
 
 from .. import availability, metrics, roster
 from ..availability import Availability, LivenessState, ReadinessState
+from ..breaker import breakers
+from ..breaker.breaker_metrics import BreakerCollector
+from ..breaker.circuit_state import CircuitState
+from ..models import model_board
+from ..models.model_metrics import ModelCollector
 from ..roster import Roster, WorkerState
 
 
@@ -84,9 +89,17 @@ def _requests_total(duration: Metric) -> Metric:
     return total
 
 
+def breaker_states() -> dict[str, CircuitState]:
+    """Each circuit breaker's state, the worst over the workers that are alive."""
+    return breakers.current.states(worker.slot for worker in roster.current.workers())
+
+
 def render() -> bytes:
     """All metrics in the Prometheus text format. Reads files: call it off the event loop."""
+    breakers.current.publish()
     registry = CollectorRegistry()
     registry.register(ProcessCollector())
     registry.register(PodCollector(roster.current, availability.current))
+    registry.register(BreakerCollector(breaker_states))
+    registry.register(ModelCollector(model_board.current))
     return generate_latest(registry)

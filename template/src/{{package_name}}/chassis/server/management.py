@@ -20,6 +20,8 @@ from ..health.replies import NO_STORE, JSONReply, reply
 from ..http import problems
 from ..logs import log_levels
 from ..metrics import exposition
+from ..metrics.metric_json import export_json
+from ..models import model_board
 from ..service import Service
 from . import dump, info
 
@@ -37,6 +39,7 @@ class Management:
         routes = [
             Route("/health", self.health),
             Route("/metrics", self.metrics),
+            Route("/metrics.json", self.metrics_json),
             Route("/info", self.info),
             Route("/loggers", self.loggers),
             Route("/loggers/{name}", self.logger, methods=["GET", "PUT"]),
@@ -78,6 +81,8 @@ class Management:
         groups = await self._probes.group_statuses()
         document = answer.body() | {
             "groups": groups,
+            "breakers": exposition.breaker_states(),
+            "models": model_board.current.bodies(),
             "workers": info.workers(),
             "version": self._service.version,
             **info.uptime(),
@@ -89,6 +94,10 @@ class Management:
         # Reading the files of many workers takes long enough to be felt by requests.
         text = await anyio.to_thread.run_sync(exposition.render, limiter=self._scrapes)
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST} | NO_STORE)
+
+    async def metrics_json(self, _: Request) -> Response:
+        """All metrics for people and scripts."""
+        return JSONReply(await anyio.to_thread.run_sync(export_json, limiter=self._scrapes))
 
     async def info(self, _: Request) -> Response:
         """What is running here."""

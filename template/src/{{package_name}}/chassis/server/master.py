@@ -16,6 +16,7 @@ from gunicorn.errors import HaltServer
 from gunicorn.workers.base import Worker
 
 from .. import logs, metrics, roster, settings
+from ..breaker import breaker_board, breakers
 from ..capacity import cgroup
 from ..capacity.sizing import Sizing, size
 from ..logs import stdio
@@ -173,14 +174,16 @@ def pre_fork(arbiter: Arbiter, worker: Worker) -> None:
 
 
 def post_fork(arbiter: Arbiter, worker: Worker) -> None:
-    """Write the metrics of that slot from now on."""
+    """Write the metrics and the breakers' states of that slot from now on."""
     metrics.become(worker.slot)
+    breakers.current.start(worker.slot)
 
 
 def child_exit(arbiter: Arbiter, worker: Worker) -> None:
     """Take the slot back, and log what a hung worker left."""
     text = dump.collect(dump_path(worker.slot))
     reason = _exit_reason(worker)
+    breaker_board.current.clear(worker.slot)
     roster.current.release(worker.slot)
     metrics.forget_gauges(worker.slot)
     metrics.worker_exits().labels(reason).inc()

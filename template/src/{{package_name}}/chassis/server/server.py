@@ -20,6 +20,7 @@ import uvicorn
 from uvicorn.config import Config
 
 from .. import availability, logs, roster
+from ..breaker import breakers
 from ..capacity.budget import ShutdownBudget
 from ..http.protocol import Protocol
 from ..logs import log_levels
@@ -98,6 +99,7 @@ class Server(uvicorn.Server):
         self._measure_lag()
         availability.current.deliver()
         log_levels.current.deliver()
+        breakers.current.publish()
         roster.current.report(
             self._slot,
             in_flight=len(self._service.in_flight),
@@ -132,6 +134,7 @@ class Server(uvicorn.Server):
         finally:
             last_resort.cancel()
             watch.cancel()
+        breakers.current.publish()
         await self._management.close()
         _log.info("stopped", slot=self._slot)
 

@@ -15,6 +15,7 @@ from uvicorn_worker import UvicornWorker
 from .. import logs, roster
 from ..http.websocket_protocol import WebSocketProtocol
 from ..logs.pipeline import pipeline
+from ..models import model_board
 from ..service import Service
 from . import dump, master
 from .management import Management
@@ -54,6 +55,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     async def _serve(self) -> None:
         service: Service = self.wsgi
         roster.current.report(self.slot, pid=os.getpid())
+        model_board.current.join(self.slot)
         dump.arm(master.dump_path(self.slot), asyncio.get_running_loop())
         heartbeat = asyncio.create_task(self._beat(), name="heartbeat")
         # The sockets themselves: Gunicorn's wrappers would be closed twice.

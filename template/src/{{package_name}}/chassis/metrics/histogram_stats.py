@@ -52,6 +52,7 @@ def quantile(
                 start = min(0.0, end)
             if math.isinf(end):
                 return start
-            return start + max(0.0, end - start) * (rank - below) / (cumulative - below)
+            share = (rank - below) / (cumulative - below)
+            return min(end, start + max(0.0, end - start) * share)  # rounding may pass the end
         below, lower = cumulative, upper
     return None  # counts that fall are no histogram's

@@ -30,7 +30,8 @@ test-update: .venv/ready ## Update a project with real edits to a new release of
 	$(PYTEST) -n auto tests/update
 
 test-boot: .venv/ready ## Start services, load them, stop and reload them: nothing may be lost
-	$(PYTEST) tests/boot
+	$(PYTEST) -n 2 --dist loadfile -m "not load" tests/boot
+	$(PYTEST) -m load tests/boot
 
 test-container: .venv/ready ## Test the service in a container (needs an engine)
 	$(PYTEST) tests/container

@@ -11,7 +11,7 @@ from boot.fixtures import Boot, Lossless
 from boot.harness import eventually
 from boot.load import FRESH, MIXED, Load
 
-pytestmark = pytest.mark.boot
+pytestmark = [pytest.mark.boot, pytest.mark.load]
 
 
 def test_a_killed_worker_takes_only_its_own_requests_with_it(

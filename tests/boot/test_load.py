@@ -15,7 +15,7 @@ from boot.fixtures import Boot
 from boot.harness import Ports, Service
 from boot.load import FRESH, FRESH_HESITANT, KEEP_ALIVE, KEEP_ALIVE_THINKING, Load
 
-pytestmark = pytest.mark.boot
+pytestmark = [pytest.mark.boot, pytest.mark.load]
 
 USUAL = Path(__file__).parent / "usual"
 

@@ -13,7 +13,7 @@ from boot.fixtures import Boot, Lossless
 from boot.harness import Service, eventually
 from boot.load import FRESH, KEEP_ALIVE, MIXED, Load
 
-pytestmark = pytest.mark.boot
+pytestmark = [pytest.mark.boot, pytest.mark.load]
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -6,7 +6,7 @@ import pytest
 from boot.fixtures import Boot, Lossless
 from boot.load import PROBE, Load
 
-pytestmark = pytest.mark.boot
+pytestmark = [pytest.mark.boot, pytest.mark.load]
 
 
 @pytest.mark.parametrize(("workers", "requests"), [("2", 4000), ("1", 1500)])

@@ -9,7 +9,7 @@ import pytest
 from boot.fixtures import Boot, Lossless
 from boot.load import PROBE, Load
 
-pytestmark = pytest.mark.boot
+pytestmark = [pytest.mark.boot, pytest.mark.load]
 
 
 def test_three_reloads(boot: Boot, lossless: Lossless) -> None:

@@ -15,7 +15,7 @@ from boot.fixtures import Boot, Lossless
 from boot.harness import Ports, Record, Service, ask, eventually
 from boot.load import Load, Reply, burst, request
 
-pytestmark = pytest.mark.boot
+pytestmark = [pytest.mark.boot, pytest.mark.load]
 
 
 @pytest.mark.parametrize("mode", ["tcp", "http"])

@@ -13,7 +13,7 @@ from boot.fixtures import Boot, Lossless
 from boot.harness import Ports
 from boot.load import Client, Load, Reply, burst, request
 
-pytestmark = pytest.mark.boot
+pytestmark = [pytest.mark.boot, pytest.mark.load]
 
 CLIENTS = (Client("slow keep-alive", keep_alive=True, think=0.8),) * 24
 """They ask for 1.2 to 2.6 seconds and wait for less than the services linger."""

@@ -12,7 +12,7 @@ from boot.fixtures import Boot, Lossless
 from boot.harness import Service, eventually
 from boot.load import FRESH, KEEP_ALIVE, PROBE, Load, Reply, burst, request
 
-pytestmark = pytest.mark.boot
+pytestmark = [pytest.mark.boot, pytest.mark.load]
 
 
 def boots(service: Service) -> int:

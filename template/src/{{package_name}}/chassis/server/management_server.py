@@ -17,6 +17,8 @@ _BODY_SECONDS = 10.0
 _IDLE_SECONDS = 10.0
 _STALL_SECONDS = 10.0
 _SWEEP_SECONDS = 1.0
+_LINGER_SECONDS = 0.2
+_REPLY_SECONDS = 0.2
 
 
 class _ManagementProtocol(Protocol):
@@ -54,12 +56,20 @@ class ManagementServer:
         """Stop accepting, and close the connections that are idle; replies under way finish."""
         for server in self._servers:
             server.close()
+        await self._linger()
         for connection in list(self._state.connections):
             connection.shutdown()
         if self._state.tasks:
-            await asyncio.wait(set(self._state.tasks), timeout=0.5)
+            await asyncio.wait(set(self._state.tasks), timeout=_REPLY_SECONDS)
         if self._sweeper is not None:
             self._sweeper.cancel()
+
+    async def _linger(self) -> None:
+        # A connection that was just accepted carries a probe that is on its way.
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _LINGER_SECONDS
+        while self._state.connections and loop.time() < end:  # noqa: ASYNC110 - Uvicorn's set
+            await asyncio.sleep(_LINGER_SECONDS / 10)
 
     async def _sweep(self) -> None:
         """Cut off, once a second, who is slow."""

@@ -197,9 +197,14 @@ class Server(uvicorn.Server):
         )
 
     def _may_leave(self) -> bool:
-        # Between the end of a successor that couldn't start and the fork of the next one the
-        # roster shows neither, and the last worker would leave.
-        self._seen_leave = self._seen_leave + 1 if roster.current.may_leave(self._slot) else 0
+        if not roster.current.may_leave(self._slot):
+            self._seen_leave = 0
+            return False
+        if any(row.state is WorkerState.ACCEPTING for row in roster.current.workers()):
+            return True
+        # Nobody accepts yet. Between the end of a successor that couldn't start and the fork of
+        # the next one the roster shows neither, and the last worker would leave.
+        self._seen_leave += 1
         return self._seen_leave >= _LOOKS_TO_LEAVE
 
     def _has_served_its_share(self) -> bool:

@@ -104,7 +104,7 @@ def test_probe_bodies(service: Service) -> None:
     assert check["status"] == "ok"
     assert check["critical"] is True
     assert check["description"] == "Something outside"
-    assert check["duration_ms"] > 40  # it sleeps for 50, by a timer that counts in milliseconds
+    assert check["duration_ms"] >= 50
     aggregate = service.manage("/health").json()
     assert aggregate["groups"] == {"live": "UP", "ready": "UP", "startup": "UP"}
     assert len(aggregate["workers"]) == WORKERS

@@ -234,5 +234,5 @@ async def outside() -> bool:
     note("runs", f"{os.getpid()} {time.monotonic()}")
     if Path(os.environ.get("LAB_FOLDER", "/nonexistent"), "hang").exists():
         await asyncio.sleep(60)
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.06)
     return True

@@ -17,3 +17,5 @@ def wire(service: Service) -> None:
         service.resource("pool", open_pool)  # open_pool() returns an async context manager
     """
     service.include_router(greeting.router)
+    # Memory and disk in /health. They aren't critical: a full disk never unplugs the pod.
+    service.health.register_defaults()

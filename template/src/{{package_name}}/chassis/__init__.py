@@ -9,6 +9,7 @@ from .availability import publish as publish_availability
 from .availability import subscribe as subscribe_to_availability
 from .breaker import CircuitBreaker, CircuitOpenError
 from .context import bind_user
+from .health import HealthRegistry
 from .logs import get_logger
 from .logs.structured_logger import StructuredLogger
 from .metrics.metric_facade import Metrics
@@ -21,6 +22,7 @@ __all__ = [
     "ChassisSettings",
     "CircuitBreaker",
     "CircuitOpenError",
+    "HealthRegistry",
     "LivenessState",
     "Metrics",
     "ReadinessState",

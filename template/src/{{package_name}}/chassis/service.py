@@ -19,7 +19,8 @@ from starlette.types import ASGIApp
 from . import availability, logs, roster, settings
 from .availability import LivenessState, ReadinessState
 from .background import BackgroundTasks
-from .health import HealthRegistry
+from .health import HealthRegistry, health_board
+from .health.health_metrics import HealthRecorder
 from .health.probes import Probes
 from .health.traffic_probes import traffic_probes
 from .http import docs, problems
@@ -54,8 +55,9 @@ class Service(FastAPI):
         )
         self._settings_class = settings_class
         self._openers: list[tuple[str, Opener]] = []
-        self.health = HealthRegistry()
+        self.health = HealthRegistry(alive=_is_alive, accepting=_is_accepting)
         """Checks of what this service depends on."""
+        self.health.observe(HealthRecorder(health_board.current, self.health.healthy_ratio))
         self.models = ModelRegistry()
         """What this service predicts with."""
         self.models.observe(model_board.current.publish)
@@ -63,7 +65,9 @@ class Service(FastAPI):
         """Work that outlives a request."""
         self.in_flight = InFlight()
         """The requests that this worker is serving."""
-        self.probes = Probes(roster.current, availability.current, self.health)
+        self.probes = Probes(
+            roster.current, availability.current, self.health, health_board.current
+        )
         self.closing_seconds = 0.0
         """What a stop leaves for closing resources; the server lowers it when time is short."""
         problems.install(self)
@@ -120,6 +124,8 @@ class Service(FastAPI):
             for name, opener in self._openers:
                 setattr(self.state, name, await resources.open(name, opener))
             await self._warm_up()
+            if self.settings.health_interval_seconds:
+                self.background.start(self._ask_checks(), name="health checks", finish=False)
             yield
         finally:
             self.models.stop_auto_refresh()
@@ -142,6 +148,15 @@ class Service(FastAPI):
         else:
             self.background.start(self._first_start(), name="first start", finish=False)
 
+    async def _ask_checks(self) -> None:
+        """Ask all checks from time to time, so that each worker has its say without being probed.
+
+        No longer once the service terminates, when resources are about to go.
+        """
+        while roster.current.terminating_since is None:
+            await self.health.ask()
+            await asyncio.sleep(self.settings.health_interval_seconds)
+
     async def _first_start(self) -> None:
         while not model_board.current.all_required_warm:  # noqa: ASYNC110 - other processes' doing
             await asyncio.sleep(_LOOK_SECONDS)
@@ -150,6 +165,15 @@ class Service(FastAPI):
     def _start_complete(self) -> None:
         availability.current.initialise(ReadinessState.ACCEPTING_TRAFFIC, source=_SOURCE)
         roster.current.start_complete()
+
+
+def _is_alive() -> bool:
+    return availability.current.liveness is LivenessState.CORRECT
+
+
+def _is_accepting() -> bool:
+    draining = roster.current.terminating_since is not None
+    return not draining and availability.current.readiness is ReadinessState.ACCEPTING_TRAFFIC
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ Each writes its own row here and whoever is asked reads all of them.
 from collections import Counter
 from collections.abc import Iterable
 
+from ..columns import Columns
 from ..roster import SLOTS
 from ..shared import WORD, Memory, memory
 from .circuit_state import CircuitState
@@ -27,19 +28,16 @@ class BreakerBoard:
     """A byte for each breaker in a row for each worker, and the breakers' names."""
 
     def __init__(self, memory: Memory, slots: int = SLOTS) -> None:
-        self._names = memory.cell()
+        self._columns = Columns(memory, BREAKERS)
         self._rows = memory.words(slots * BREAKERS // WORD).cast("B")
-        self._columns: dict[str, int] = {}
 
     def publish(self, slot: int, name: str, state: CircuitState) -> bool:
         """Say where a breaker of the worker in `slot` stands; False when there is no room for it.
 
         A single byte is written, so that nobody can read half of it.
         """
-        column = self._columns.get(name)
+        column = self._columns.place(name)
         if column is None:
-            column = self._columns[name] = self._place(name)
-        if column >= BREAKERS:
             return False
         self._rows[slot * BREAKERS + column] = 1 + _STATES.index(state)
         return True
@@ -52,29 +50,11 @@ class BreakerBoard:
         """How many of the workers in these slots have each breaker in each state."""
         rows = [bytes(self._rows[slot * BREAKERS : (slot + 1) * BREAKERS]) for slot in slots]
         found: dict[str, Counter[CircuitState]] = {}
-        for column, name in enumerate(_names(self._names.read())):
+        for column, name in enumerate(self._columns.names()):
             said = Counter(_STATES[row[column] - 1] for row in rows if row[column] != _NOT_THERE)
             if said:
                 found[name] = said
         return found
-
-    def _place(self, name: str) -> int:
-        """The column of a name, the same in every worker; BREAKERS when all are taken."""
-
-        def add(document: object) -> object | None:
-            names = _names(document)
-            return None if name in names or len(names) == BREAKERS else [*names, name]
-
-        try:
-            self._names.update(add)
-        except ValueError:  # names of many kilobytes
-            return BREAKERS
-        names = _names(self._names.read())
-        return names.index(name) if name in names else BREAKERS
-
-
-def _names(document: object) -> list[str]:
-    return document if isinstance(document, list) else []
 
 
 current = BreakerBoard(memory)

@@ -42,18 +42,33 @@ class _Mount(NamedTuple):
     point: Path
 
 
+class Cgroups:
+    """The folders of this process' cgroups."""
+
+    def __init__(self, proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> None:
+        self._paths = dict(_own_paths(proc))
+        self._mounts = list(_mounts(proc, sys)) or list(_usual_mounts(sys))
+
+    def folders(self, controller: str) -> Iterator[Path]:
+        """Yield those that bind this process: its own and the ancestors in sight."""
+        path = self._paths.get(controller, PurePosixPath("/"))
+        for mount in self._mounts:
+            if controller in mount.controllers:
+                yield from _upwards(mount, path)
+
+    def smallest(self, controller: str, read: Callable[[Path], float | None]) -> float | None:
+        """Return the limit that binds: the smallest of what `read` finds in the folders."""
+        limits = (read(folder) for folder in self.folders(controller))
+        return min((limit for limit in limits if limit is not None), default=None)
+
+
 def read_limits(proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> Limits:
     """Read the limits of this process; never raises."""
-    paths = dict(_own_paths(proc))
-    mounts = list(_mounts(proc, sys)) or list(_usual_mounts(sys))
-
-    def smallest(controller: str, read: Callable[[Path], float | None]) -> float | None:
-        path = paths.get(controller, PurePosixPath("/"))
-        folders = [f for m in mounts if controller in m.controllers for f in _upwards(m, path)]
-        return min((limit for f in folders if (limit := read(f)) is not None), default=None)
-
-    cpu = _smaller(smallest(UNIFIED, _cpu_v2), smallest("cpu", _cpu_v1))
-    memory = _smaller(smallest(UNIFIED, _memory_v2), smallest("memory", _memory_v1))
+    cgroups = Cgroups(proc, sys)
+    cpu = _smaller(cgroups.smallest(UNIFIED, _cpu_v2), cgroups.smallest("cpu", _cpu_v1))
+    memory = _smaller(
+        cgroups.smallest(UNIFIED, memory_limit_v2), cgroups.smallest("memory", memory_limit_v1)
+    )
     return Limits(cpu=cpu, memory_mib=None if memory is None else int(memory) // MIB)
 
 
@@ -64,7 +79,7 @@ def read_affinity() -> int | None:
 
 def _own_paths(proc: Path) -> Iterator[tuple[str, PurePosixPath]]:
     """Yield controller and path from lines such as ``4:cpu,cpuacct:/a/b`` and ``0::/a/b``."""
-    for line in _lines(proc / "self" / "cgroup"):
+    for line in lines(proc / "self" / "cgroup"):
         _, _, rest = line.partition(":")
         controllers, colon, path = rest.partition(":")
         if colon:
@@ -73,7 +88,7 @@ def _own_paths(proc: Path) -> Iterator[tuple[str, PurePosixPath]]:
 
 def _mounts(proc: Path, sys: Path) -> Iterator[_Mount]:
     """Yield the cgroup file systems; proc(5) numbers the fields of a line."""
-    for line in _lines(proc / "self" / "mountinfo"):
+    for line in lines(proc / "self" / "mountinfo"):
         before, _, after = line.partition(" - ")
         fields, kind = before.split(), after.split()
         if len(fields) < 5 or len(kind) < 3 or kind[0] not in ("cgroup", "cgroup2"):
@@ -111,37 +126,40 @@ def _upwards(mount: _Mount, path: PurePosixPath) -> Iterator[Path]:
 
 
 def _cpu_v2(folder: Path) -> float | None:
-    quota, period = (*_words(folder / "cpu.max"), "", "")[:2]
+    quota, period = (*words(folder / "cpu.max"), "", "")[:2]
     return _ratio(quota, period)
 
 
 def _cpu_v1(folder: Path) -> float | None:
-    quota, period = (_words(folder / f"cpu.cfs_{part}_us") for part in ("quota", "period"))
+    quota, period = (words(folder / f"cpu.cfs_{part}_us") for part in ("quota", "period"))
     return _ratio("".join(quota), "".join(period))
 
 
-def _memory_v2(folder: Path) -> float | None:
-    return _at_least_a_mib("".join(_words(folder / "memory.max")))
+def memory_limit_v2(folder: Path) -> int | None:
+    """Return the bytes that a cgroup of version 2 may use, or None for no limit."""
+    return _at_least_a_mib("".join(words(folder / "memory.max")))
 
 
-def _memory_v1(folder: Path) -> float | None:
-    size = _at_least_a_mib("".join(_words(folder / "memory.limit_in_bytes")))
+def memory_limit_v1(folder: Path) -> int | None:
+    """Return the bytes that a memory cgroup of version 1 may use, or None for no limit."""
+    size = _at_least_a_mib("".join(words(folder / "memory.limit_in_bytes")))
     return size if size is not None and size < V1_UNLIMITED_BYTES else None
 
 
 def _ratio(quota: str, period: str) -> float | None:
     """Turn microseconds per period into CPUs; ``max`` (v2) and ``-1`` (v1) are no limit."""
-    part, whole = _number(quota), _number(period)
+    part, whole = number(quota), number(period)
     return part / whole if part and whole else None
 
 
 def _at_least_a_mib(size: str) -> int | None:
     """Turn bytes into a number; ``max`` and what no process could live in are no limit."""
-    number = _number(size)
-    return number if number is not None and number >= MIB else None
+    found = number(size)
+    return found if found is not None and found >= MIB else None
 
 
-def _number(word: str) -> int | None:
+def number(word: str) -> int | None:
+    """Return a whole number that a kernel wrote, or None for anything else."""
     # Twenty digits hold any 64-bit number; int() itself refuses a few thousand.
     return int(word) if word.isdecimal() and len(word) <= 20 else None
 
@@ -155,12 +173,14 @@ def _unescape(field: str) -> str:
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
 
 
-def _lines(file: Path) -> list[str]:
+def lines(file: Path) -> list[str]:
+    """Return the lines of a file; of one that can't be read, none."""
     try:
         return file.read_text(encoding="utf-8", errors="replace").splitlines()
     except (OSError, ValueError):
         return []
 
 
-def _words(file: Path) -> list[str]:
-    return " ".join(_lines(file)).split()
+def words(file: Path) -> list[str]:
+    """Return the words of a file; of one that can't be read, none."""
+    return " ".join(lines(file)).split()

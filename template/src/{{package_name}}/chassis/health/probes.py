@@ -7,12 +7,13 @@ https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-pro
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..availability import Availability, LivenessState, ReadinessState
-from ..health import HealthRegistry, HealthStatus
+from ..health import HealthRegistry, HealthStatus, verdict
 from ..models import model_board
 from ..roster import Roster
+from .health_board import CheckStanding, HealthBoard
 from .health_check import CheckResult
 
 UP = "UP"
@@ -45,20 +46,47 @@ class Answer:
         body: dict[str, object] = {"status": self.status}
         if self.reason:
             body["reason"] = self.reason
-        body["checks"] = {
-            name: {key: value for key, value in asdict(check).items() if value is not None}
-            for name, check in self.checks.items()
-        }
+        body["checks"] = {name: check.body() for name, check in self.checks.items()}
         return body
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything together: the answer, what each probe and group says, and other workers' word.
+
+    `workers` counts by check what the workers found last; `healthy_ratio` is the part of their
+    history that was healthy, in the worst of them, or None before any check was asked.
+    """
+
+    answer: Answer
+    groups: Mapping[str, str]
+    workers: Mapping[str, Mapping[str, int]]
+    healthy_ratio: float | None
+
+    def body(self) -> dict[str, object]:
+        """The answer's body with the rest."""
+        checks = {
+            name: check.body() | {"workers": self.workers[name]}
+            for name, check in self.answer.checks.items()
+        }
+        rest = {"checks": checks, "groups": self.groups, "healthy_ratio": self.healthy_ratio}
+        return self.answer.body() | rest
 
 
 class Probes:
     """Answers for the whole service, whichever worker is asked."""
 
-    def __init__(self, roster: Roster, availability: Availability, health: HealthRegistry) -> None:
+    def __init__(
+        self,
+        roster: Roster,
+        availability: Availability,
+        health: HealthRegistry,
+        board: HealthBoard,
+    ) -> None:
         self._roster = roster
         self._availability = availability
         self._health = health
+        self._board = board
 
     def live(self) -> Answer:
         """UP unless somebody published BROKEN, or nobody ever published CORRECT."""
@@ -74,50 +102,82 @@ class Probes:
 
     async def ready(self) -> Answer:
         """UP while traffic is wanted and every critical check succeeds."""
+        refusal = self._refusal()
+        if refusal is not None:
+            return refusal
+        # Only these: one that isn't critical may take longer than the probe has patience.
+        return _readiness(await self._health.ask(self._health.critical))
+
+    async def group(self, name: str) -> Answer | None:
+        """One of the user's groups, or None when there is none of that name."""
+        names = self._health.groups.get(name)
+        return None if names is None else _together(await self._health.ask(names))
+
+    async def overview(self) -> Overview:
+        """The worst of the probes, or of what any worker's checks found last, and the parts.
+
+        Everything is asked once. What another worker found is at most as old as the time between
+        two of its runs.
+        """
+        checks = await self._health.ask()
+        critical = {name: checks[name] for name in self._health.critical}
+        ready = self._refusal() or _readiness(critical)
+        probes = {"live": self.live(), "startup": self.startup(), "ready": ready}
+        groups = {
+            name: _together({check: checks[check] for check in names})
+            for name, names in self._health.groups.items()
+        }
+        standings = self._over_workers(checks)
+        worst = {
+            name: replace(check, status=standings[name].worst) for name, check in checks.items()
+        }
+        bad = next((probe for probe in probes.values() if probe.status != UP), None)
+        answer = replace(bad, checks=worst) if bad else _overall(worst)
+        return Overview(
+            answer,
+            {name: part.status for name, part in (probes | groups).items()},
+            {name: standing.counts for name, standing in standings.items()},
+            self._board.healthy_ratio,
+        )
+
+    def _over_workers(self, own: Mapping[str, CheckResult]) -> dict[str, CheckStanding]:
+        others = self._board.others()
+        standings = {name: others.get(name, CheckStanding()) for name in own}
+        for name, check in own.items():
+            standings[name].add(check.status, critical=check.critical)
+        return standings
+
+    def _refusal(self) -> Answer | None:
+        """Why no traffic is wanted whatever the checks say; None when it is wanted."""
         if self._roster.terminating_since is not None:
             return Answer(OUT_OF_SERVICE, "draining")
         if self._availability.readiness is ReadinessState.REFUSING_TRAFFIC:
             unset = model_board.current.not_warm_reason or "starting"
             return Answer(OUT_OF_SERVICE, self._reason(ReadinessState, unset=unset))
-        # Only these: one that isn't critical may take longer than the probe has patience.
-        report = await self._health.check(self._health.critical)
-        failed = [name for name, check in report.checks.items() if check.status != "ok"]
-        if failed:
-            return Answer(DOWN, f"failing: {', '.join(failed)}", report.checks)
-        return Answer(UP, checks=report.checks)
-
-    async def group(self, name: str) -> Answer | None:
-        """One of the user's groups, or None when there is none of that name."""
-        names = self._health.groups.get(name)
-        if names is None:
-            return None
-        report = await self._health.check(names)
-        return Answer(_OF_REPORT[report.status], checks=report.checks)
-
-    async def aggregate(self) -> Answer:
-        """Everything together: the worst of the probes, or DEGRADED, with all checks."""
-        report = await self._health.check()
-        for answer in (self.live(), self.startup(), await self.ready()):
-            if answer.status != UP:
-                return Answer(answer.status, answer.reason, report.checks)
-        return Answer(_OF_REPORT[report.status], checks=report.checks)
-
-    async def group_statuses(self) -> dict[str, str]:
-        """The status of each probe and group by name."""
-        ready = await self.ready()
-        statuses = {
-            "live": self.live().status,
-            "ready": ready.status,
-            "startup": self.startup().status,
-        }
-        for name in self._health.groups:
-            answer = await self.group(name)
-            if answer is not None:
-                statuses[name] = answer.status
-        return statuses
+        return None
 
     def _reason(self, kind: type[LivenessState] | type[ReadinessState], *, unset: str) -> str:
         change = self._availability.last(kind)
         if change is None:
             return unset
         return f"{change.source}: {change.reason}" if change.reason else change.source
+
+
+def _readiness(critical: Mapping[str, CheckResult]) -> Answer:
+    failed = [name for name, check in critical.items() if check.status != "ok"]
+    if failed:
+        return Answer(DOWN, f"failing: {', '.join(failed)}", critical)
+    return Answer(UP, checks=critical)
+
+
+def _together(checks: Mapping[str, CheckResult]) -> Answer:
+    return Answer(_OF_REPORT[verdict(checks.values())], checks=checks)
+
+
+def _overall(worst: Mapping[str, CheckResult]) -> Answer:
+    """The verdict where this worker's critical checks succeed: only another worker's may fail."""
+    answer = _together(worst)
+    failed = [name for name, check in worst.items() if check.critical and check.status != "ok"]
+    if failed:
+        return replace(answer, reason=f"failing in another worker: {', '.join(failed)}")
+    return answer

@@ -13,6 +13,8 @@ from ..availability import Availability, LivenessState, ReadinessState
 from ..breaker import breakers
 from ..breaker.breaker_metrics import BreakerCollector
 from ..breaker.circuit_state import CircuitState
+from ..health import health_board
+from ..health.health_metrics import HealthCollector
 from ..models import model_board
 from ..models.model_metrics import ModelCollector
 from ..roster import Roster, WorkerState
@@ -94,12 +96,21 @@ def breaker_states() -> dict[str, CircuitState]:
     return breakers.current.states(worker.slot for worker in roster.current.workers())
 
 
+def collectors() -> list[Collector]:
+    """All that there is to tell of this service."""
+    breakers.current.publish()
+    return [
+        ProcessCollector(),
+        PodCollector(roster.current, availability.current),
+        BreakerCollector(breaker_states),
+        ModelCollector(model_board.current),
+        HealthCollector(health_board.current),
+    ]
+
+
 def render() -> bytes:
     """All metrics in the Prometheus text format. Reads files: call it off the event loop."""
-    breakers.current.publish()
     registry = CollectorRegistry()
-    registry.register(ProcessCollector())
-    registry.register(PodCollector(roster.current, availability.current))
-    registry.register(BreakerCollector(breaker_states))
-    registry.register(ModelCollector(model_board.current))
+    for collector in collectors():
+        registry.register(collector)
     return generate_latest(registry)

@@ -14,9 +14,8 @@ from prometheus_client import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-from .. import availability, roster
-from . import metric_files, moments
-from .exposition import PodCollector, ProcessCollector
+from . import exposition, metric_files, moments
+from .exposition import ProcessCollector
 from .histogram_stats import Stats, summarise
 from .moments import Moments
 
@@ -31,8 +30,7 @@ def export_json(collectors: Iterable[Collector] | None = None) -> dict[str, Any]
     service's metrics, for `/metrics.json`.
     """
     if collectors is None:
-        pod = PodCollector(roster.current, availability.current)
-        collectors = (ProcessCollector(), pod)
+        collectors = exposition.collectors()
     document: dict[str, Any] = {"counters": {}, "gauges": {}, "histograms": {}}
     kept = moments.read()
     for metric in chain.from_iterable(collector.collect() for collector in collectors):

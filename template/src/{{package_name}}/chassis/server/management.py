@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from ..health.replies import NO_STORE, JSONReply, reply
+from ..health.replies import NO_STORE, HealthReplies, JSONReply
 from ..http import problems
 from ..logs import log_levels
 from ..metrics import exposition
@@ -32,6 +32,14 @@ class Management:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._probes = service.probes
+        answers = service.settings.answers
+        self._replies = HealthReplies(
+            {
+                "version": service.version,
+                "serviceId": answers.service_name,
+                "description": answers.description,
+            }
+        )
         self._scrapes = anyio.CapacityLimiter(1)
 
     def app(self) -> Starlette:
@@ -56,38 +64,39 @@ class Management:
         problems.install(app)
         return app
 
-    async def live(self, _: Request) -> Response:
+    async def live(self, request: Request) -> Response:
         """Whether the platform should restart the service."""
-        return reply(self._probes.live())
+        return self._replies.reply(request, self._probes.live())
 
-    async def ready(self, _: Request) -> Response:
+    async def ready(self, request: Request) -> Response:
         """Whether the platform should send traffic."""
-        return reply(await self._probes.ready())
+        return self._replies.reply(request, await self._probes.ready())
 
-    async def startup(self, _: Request) -> Response:
+    async def startup(self, request: Request) -> Response:
         """Whether start-up is done."""
-        return reply(self._probes.startup())
+        return self._replies.reply(request, self._probes.startup())
 
     async def group(self, request: Request) -> Response:
         """The checks of one of the user's groups."""
         answer = await self._probes.group(request.path_params["group"])
         if answer is None:
             raise HTTPException(404, "There is no health group of that name.")
-        return reply(answer)
+        return self._replies.reply(request, answer)
 
-    async def health(self, _: Request) -> Response:
+    async def health(self, request: Request) -> Response:
         """Everything at a glance."""
-        answer = await self._probes.aggregate()
-        groups = await self._probes.group_statuses()
-        document = answer.body() | {
-            "groups": groups,
+        overview, system = await asyncio.gather(
+            self._probes.overview(), self._service.health.system()
+        )
+        document = overview.body() | {
             "breakers": exposition.breaker_states(),
             "models": model_board.current.bodies(),
             "workers": info.workers(),
+            "system": system,
             "version": self._service.version,
             **info.uptime(),
         }
-        return JSONReply(document, answer.http_status)
+        return self._replies.reply(request, overview.answer, document)
 
     async def metrics(self, _: Request) -> Response:
         """All metrics for Prometheus."""

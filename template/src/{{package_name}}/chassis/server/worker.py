@@ -13,6 +13,7 @@ from uvicorn.config import Config
 from uvicorn_worker import UvicornWorker
 
 from .. import logs, roster
+from ..health import health_board
 from ..http.websocket_protocol import WebSocketProtocol
 from ..logs.pipeline import pipeline
 from ..models import model_board
@@ -56,6 +57,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         service: Service = self.wsgi
         roster.current.report(self.slot, pid=os.getpid())
         model_board.current.join(self.slot)
+        health_board.current.join(self.slot)
         dump.arm(master.dump_path(self.slot), asyncio.get_running_loop())
         heartbeat = asyncio.create_task(self._beat(), name="heartbeat")
         # The sockets themselves: Gunicorn's wrappers would be closed twice.

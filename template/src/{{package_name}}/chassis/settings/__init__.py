@@ -109,6 +109,9 @@ class ChassisSettings(BaseSettings):
     probes_enabled: bool = _setting(True, "serve probes at all")
     traffic_probes_enabled: bool = _setting(True, "serve /livez and /readyz to traffic")
     health_cache_seconds: float = _number(1, 0, 60, "how long a health check's result stands")
+    health_interval_seconds: float = _number(
+        10, 0, 3600, "between two runs of a worker's health checks; 0: when probed only"
+    )
     health_check_timeout_seconds: float = _number(
         HEALTH_CHECK_TIMEOUT_SECONDS, 0.001, 60, "the timeout of a health check that names none"
     )

@@ -73,3 +73,15 @@ def test_affinity(boot: Boot) -> None:
     service = boot(wrapper=[sys.executable, "-c", pin])
     line = sized(service)
     assert (line["workers"], line["cpu"], line["cpu_source"]) == (3, 1, "affinity")
+
+
+def test_health_tells_the_containers_memory(boot: Boot) -> None:
+    """The limit and what it leaves, rather than the host's; files that were read don't count."""
+    with cgroup(memory_mib=700) as wrapper:
+        service = boot(wrapper=wrapper)
+        system = service.manage("/health").json()["system"]
+        service.kill()
+    assert system["memory_total_mb"] == 700
+    assert 0 < system["memory_available_mb"] < 700
+    used = 700 - system["memory_available_mb"]
+    assert system["memory_usage_pct"] == pytest.approx(100 * used / 700, abs=0.1)

@@ -5,6 +5,7 @@
 import asyncio
 import os
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -31,8 +32,26 @@ def add_extra(service: Service) -> None:
     match os.environ.get("LAB_EXTRA"):
         case "listener":
             availability.subscribe(listener)
+        case "checks":
+            service.health.register_defaults()
+            service.health.register("picky", picky, "Sick in one worker", critical=False)
+            service.health.register("stuck", stuck, "It may hang", critical=False, timeout=0.5)
         case str(name):
             service.resource("extra", {"needy": needy, "own": own, "stubborn": stubborn}[name])
+
+
+def picky() -> bool:
+    """A check that fails in the worker whose pid is in a file named `sick`."""
+    sick = Path(os.environ["LAB_FOLDER"], "sick")
+    return not sick.exists() or sick.read_text() != str(os.getpid())
+
+
+async def stuck() -> bool:
+    """A check that leaves a line for each run, and hangs while a file named `stuck` is there."""
+    note("stuck-runs", f"{os.getpid()} {time.monotonic()}")
+    if Path(os.environ["LAB_FOLDER"], "stuck").exists():
+        await asyncio.sleep(60)
+    return True
 
 
 def listener(change: AvailabilityChange) -> None:

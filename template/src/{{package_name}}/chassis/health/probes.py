@@ -128,9 +128,7 @@ class Probes:
             for name, names in self._health.groups.items()
         }
         standings = self._over_workers(checks)
-        worst = {
-            name: replace(check, status=standings[name].worst) for name, check in checks.items()
-        }
+        worst = {name: _at_worst(check, standings[name]) for name, check in checks.items()}
         bad = next((probe for probe in probes.values() if probe.status != UP), None)
         answer = replace(bad, checks=worst) if bad else _overall(worst)
         return Overview(
@@ -172,6 +170,12 @@ def _readiness(critical: Mapping[str, CheckResult]) -> Answer:
 
 def _together(checks: Mapping[str, CheckResult]) -> Answer:
     return Answer(_OF_REPORT[verdict(checks.values())], checks=checks)
+
+
+def _at_worst(own: CheckResult, standing: CheckStanding) -> CheckResult:
+    if standing.worst == own.status:
+        return own
+    return replace(own, status=standing.worst, error="in another worker: the log says more")
 
 
 def _overall(worst: Mapping[str, CheckResult]) -> Answer:

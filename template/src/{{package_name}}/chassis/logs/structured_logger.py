@@ -76,26 +76,26 @@ class StructuredLogger:
         """The logger's name in the entries."""
         return self._logger.name
 
-    def debug(self, message: object, data: Mapping[str, object] | None = None) -> None:
-        self._log(logging.DEBUG, "debug", message, data)
+    def debug(self, msg: object, data: Mapping[str, object] | None = None) -> None:
+        self._log(logging.DEBUG, "debug", msg, data)
 
-    def info(self, message: object, data: Mapping[str, object] | None = None) -> None:
-        self._log(logging.INFO, "info", message, data)
+    def info(self, msg: object, data: Mapping[str, object] | None = None) -> None:
+        self._log(logging.INFO, "info", msg, data)
 
-    def warning(self, message: object, data: Mapping[str, object] | None = None) -> None:
-        self._log(logging.WARNING, "warning", message, data)
+    def warning(self, msg: object, data: Mapping[str, object] | None = None) -> None:
+        self._log(logging.WARNING, "warning", msg, data)
 
     def error(
-        self, message: object, data: Mapping[str, object] | None = None, exc_info: object = None
+        self, msg: object, data: Mapping[str, object] | None = None, exc_info: object = None
     ) -> None:
         """``exc_info`` is an exception, or True for the one that is being handled."""
-        self._log(logging.ERROR, "error", message, data, exc_info)
+        self._log(logging.ERROR, "error", msg, data, exc_info)
 
     def critical(
-        self, message: object, data: Mapping[str, object] | None = None, exc_info: object = None
+        self, msg: object, data: Mapping[str, object] | None = None, exc_info: object = None
     ) -> None:
         """``exc_info`` is an exception, or True for the one that is being handled."""
-        self._log(logging.CRITICAL, "critical", message, data, exc_info)
+        self._log(logging.CRITICAL, "critical", msg, data, exc_info)
 
     def timer(self, operation: str) -> Timer:
         """Log how long the block took: ``operation`` and ``duration_ms``, also when it raises.

@@ -19,6 +19,8 @@ from time import perf_counter
 from types import TracebackType
 from typing import Any, Literal, get_args
 
+import structlog
+
 from .. import settings
 from . import log_context, origin
 from .loggers import LEVELS, level_number
@@ -172,9 +174,13 @@ class StructuredLogger:
         return logging.getLogger(self._name or _service_name())
 
     def _is_enabled(self, levelno: int) -> bool:
-        if self._level is None or self._logger.level != logging.NOTSET:
+        level = self._level
+        if level is None and not structlog.is_configured():
+            # Nobody has read LOG_LEVEL (a script, a test), and logging's own default is WARNING.
+            level = logging.INFO
+        if level is None or self._logger.level != logging.NOTSET:
             return self._logger.isEnabledFor(levelno)
-        return levelno >= self._level
+        return levelno >= level
 
     def _log(
         self,

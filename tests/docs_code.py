@@ -1,0 +1,73 @@
+"""The code of a documentation page: what it is, and how a generated service's Python runs it.
+
+    .venv/bin/python tests/docs_code.py docs/breaker.md
+
+A page's Python blocks are one module, run block by block in their order, in a process of its own.
+Where a block defines `wire`, it is called with a new application, as the service's `main.py` does.
+Nothing else is added: what a block uses, it or one above it imports and defines.
+"""
+
+import ast
+import re
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+PACKAGE = "payment_api"  # the default service's
+
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Code of one language, and the line of the page that it begins on."""
+
+    language: str
+    line: int
+    code: str
+
+
+def blocks(text: str, language: str) -> list[Block]:
+    """The blocks of a page that are in this language."""
+    return [
+        Block(language, text.count("\n", 0, found.start(2)) + 1, found[2])
+        for found in _BLOCK.finditer(text)
+        if found[1] == language
+    ]
+
+
+def overlooked(text: str) -> int:
+    """How many blocks of code are written in a way that `blocks` doesn't find, such as indented."""
+    begun = len(re.findall(r"```\s*(?:py|json)", text, re.IGNORECASE))
+    return begun - len(blocks(text, "python")) - len(blocks(text, "json"))
+
+
+def module_of(text: str) -> str:
+    """The page's Python blocks as one module, each on the lines that it has in the page."""
+    module = ""
+    for block in blocks(text, "python"):
+        module += "\n" * (block.line - 1 - module.count("\n")) + block.code
+    return module
+
+
+def run(page: Path) -> int:
+    """Run the page's Python blocks; return how many there were."""
+    service = import_module(f"{PACKAGE}.chassis.service")
+    settings = import_module(f"{PACKAGE}.settings").Settings
+    module = ModuleType(page.stem.replace("-", "_"))
+    sys.modules[module.__name__] = module
+    found = blocks(page.read_text("utf-8"), "python")
+    for block in found:
+        tree = ast.parse(block.code, str(page))
+        ast.increment_lineno(tree, block.line - 1)
+        exec(compile(tree, str(page), "exec"), vars(module))  # noqa: S102 - our own pages
+        if any(isinstance(node, ast.FunctionDef) and node.name == "wire" for node in tree.body):
+            service.create_app(settings, vars(module)["wire"])
+    return len(found)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        print(f"{name}: {run(Path(name))} blocks")  # noqa: T201

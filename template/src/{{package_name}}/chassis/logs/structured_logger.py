@@ -15,19 +15,18 @@ import logging
 import threading
 from collections.abc import Mapping
 from functools import cache, cached_property
-from time import perf_counter
-from types import TracebackType
 from typing import Any, Literal, get_args
 
 import structlog
 
-from .. import settings
+from .. import settings, timed_block
+from ..timed_block import TimedBlock
 from . import log_context, origin
 from .loggers import LEVELS, level_number
 from .pipeline import Pipeline, pipeline
 from .sink import Sink
 
-origin.INTERNAL_MODULES.add(__name__)
+origin.INTERNAL_MODULES.update({__name__, timed_block.__name__})
 
 Output = Literal["stdout", "stderr"]
 
@@ -171,7 +170,7 @@ class StructuredLogger:
     @cached_property
     def _logger(self) -> logging.Logger:
         # Not before the first entry: loggers are made at import, maybe before settings are read.
-        return logging.getLogger(self._name or _service_name())
+        return logging.getLogger(self._name or settings.service_name())
 
     def _is_enabled(self, levelno: int) -> bool:
         level = self._level
@@ -227,32 +226,22 @@ class StructuredLogger:
             self._log(logging.WARNING, "warning", "operation failed", data)
 
 
-class Timer:
+class Timer(TimedBlock):
     """One timed block; ``duration_ms`` is known when it is over."""
 
-    __slots__ = ("_logger", "_started", "duration_ms", "operation")
+    __slots__ = ("_logger", "operation")
 
     def __init__(self, logger: StructuredLogger, operation: str) -> None:
+        super().__init__()
         self._logger = logger
         self.operation = operation
-        self.duration_ms = 0.0
 
-    def __enter__(self) -> Timer:
-        self._started = perf_counter()
-        return self
+    @property
+    def duration_ms(self) -> float:
+        return self.seconds * 1000
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.duration_ms = (perf_counter() - self._started) * 1000
-        self._logger._timed(self.operation, self.duration_ms, kind)
-
-
-def _service_name() -> str:
-    return settings.current().answers.service_name if settings.are_set() else "service"
+    def ended(self, error: type[BaseException] | None) -> None:
+        self._logger._timed(self.operation, self.duration_ms, error)
 
 
 def _rounded(duration_ms: float) -> float:

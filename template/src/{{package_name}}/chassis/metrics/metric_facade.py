@@ -15,14 +15,13 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from math import inf
-from time import perf_counter
-from types import TracebackType
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
 from .. import settings
 from ..logs import origin
+from ..timed_block import TimedBlock
 from . import metric_json
 from .histogram_stats import Stats
 from .metric_declaration import DEFAULT_BUCKETS, Declaration, GaugeMode, Kind
@@ -161,7 +160,7 @@ class Metrics:
     @cached_property
     def _families(self) -> Families:
         # Not before the first use: facades are made at import, maybe before settings are read.
-        namespace = _namespace(self._namespace or _service_name())
+        namespace = _namespace(self._namespace or settings.service_name())
         return _families.setdefault(namespace, Families(namespace))
 
     def _record(self, kind: Kind, name: str, labels: Labels | None) -> Record:
@@ -171,31 +170,18 @@ class Metrics:
         return families.recorders.get(key) or families.recorder(key, kind, name, labels)
 
 
-class Timer:
+class Timer(TimedBlock):
     """One timed block; `seconds` is known when it is over."""
 
-    __slots__ = ("_record", "_started", "seconds")
+    __slots__ = ("_record",)
 
     def __init__(self, record: Record) -> None:
+        super().__init__()
         self._record = record
-        self.seconds = 0.0
 
-    def __enter__(self) -> Timer:
-        self._started = perf_counter()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.seconds = perf_counter() - self._started
+    def ended(self, error: type[BaseException] | None) -> None:
+        """Record the seconds."""
         self._record(self.seconds)
-
-
-def _service_name() -> str:
-    return settings.current().answers.service_name if settings.are_set() else "service"
 
 
 def _namespace(name: str) -> str:

@@ -230,5 +230,10 @@ def current() -> ChassisSettings:
     return _current[-1]
 
 
+def service_name() -> str:
+    """Return the service's name; "service" before `use` was called."""
+    return current().answers.service_name if are_set() else "service"
+
+
 def _picks_port(address: str) -> bool:
     return address.endswith(":0")

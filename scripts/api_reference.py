@@ -60,7 +60,7 @@ def class_lines(one: Described) -> Iterator[str]:
         yield f"More on the page [{title(one['page'].partition('#')[0])}]({one['page']})."
     yield from ("", f"`from {PACKAGE}.chassis import {one['name']}`; {named(one)}")
     parameters = (
-        (code(p["name"]), shown(p["default"]), p.get("meaning", ""), code(p["source"]))
+        (code(p["name"]), shown(p["default"]), allowed(p) + p["meaning"], code(p["source"]))
         for p in one["parameters"]
     )
     yield from table(("parameter", "default", "meaning", "source"), parameters)
@@ -189,6 +189,11 @@ def value(one: Described) -> str:
 def quoted(values: Iterable[str]) -> str:
     """Texts that may stand there."""
     return ", ".join(f'`"{each}"`' for each in values)
+
+
+def allowed(parameter: Described) -> str:
+    """What may be given for a parameter, where that is a few texts."""
+    return f"{quoted(parameter['values'])}; " if "values" in parameter else ""
 
 
 def bounds(one: Described) -> str:

@@ -74,29 +74,28 @@ def class_lines(one: Described) -> Iterator[str]:
         rows = [row[:3] + row[4:] for row in rows]
     yield from table(heads, rows)
     for member in one["members"]:
-        each = f" for each {member['keyed_by']}" if "keyed_by" in member else ""
-        each += " a list of" if "listed" in member else ""
         if "fields_of" in member:
-            yield from (
-                "",
-                f"`{member['name']}()` returns{each} what `{member['fields_of']}()` does.",
-            )
+            alike = f"what `{member['fields_of']}()` returns, under each {member['keyed_by']}"
+            yield from ("", f"`{member['name']}()` returns {alike}.")
         if "fields" in member:
-            yield from ("", f"`{member['name']}()` returns{each}:")
+            kind = "a list of objects" if "listed" in member else f"a {member['returns']}"
+            kind = kind.replace("a object", "an object")
+            yield from ("", f"`{member['name']}()` returns {kind} with:")
             heads_of_field = ("field", "value", "meaning", "source")
-            yield from table(heads_of_field, field_rows(member["fields"], ""))
+            yield from table(heads_of_field, field_rows(member["fields"]))
 
 
-def field_rows(fields: Sequence[Described], path: str) -> Iterator[Sequence[str]]:
+def field_rows(fields: Sequence[Described], path: str = "{}") -> Iterator[Sequence[str]]:
     """A row for each field, those inside of others below them."""
     for one in fields:
-        name = f"{path}{one['name']}"
+        name = path.format(one["name"])
         source = code(one.get("source", ""))
         if "source_values" in one:
             source += f": {quoted(one['source_values'])}"
         yield code(name), value(one), one.get("meaning", ""), source
-        inside = f"{name}[{one['keyed_by']}]." if "keyed_by" in one else f"{name}."
-        yield from field_rows(one.get("fields", ()), inside)
+        each = f"[{one['keyed_by']}]" if "keyed_by" in one else ""
+        inside = ".{}" if one.get("of") == "object" else '["{}"]'
+        yield from field_rows(one.get("fields", ()), f"{name}{each}{inside}")
 
 
 def enum_lines(one: Described) -> Iterator[str]:

@@ -165,7 +165,9 @@ class ModelEntry:
     def may_poll(self, now: float, poll_interval: float) -> bool:
         """Whether it is time to look if there is something new to load."""
         wanted = self.registration.auto_refresh and self.registration.fingerprint is not None
-        idle = self.in_force is not None and self.attempt is None and not self.polling
+        # A model that failed is retried anyway, but what was mended is news to be heard at once.
+        tried = self.in_force is not None or self.state is ModelState.FAILED
+        idle = tried and self.attempt is None and not self.polling
         return wanted and idle and now - self.polled >= poll_interval
 
     @property

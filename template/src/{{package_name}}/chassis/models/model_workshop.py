@@ -194,16 +194,19 @@ class Workshop:
                 model_metrics.models().refreshed(name, "ok")
 
     def _failed(self, entry: ModelEntry, attempt: Attempt, error: BaseException) -> None:
+        explained = explain(error)
         with self.lock:
-            result = entry.fail(explain(error), self.clock(), self.refresh_interval)
+            known = entry.error == explained
+            result = entry.fail(explained, self.clock(), self.refresh_interval)
             self._tell(entry)
         with _telling(attempt, result):
-            name = entry.registration.name
-            if entry.in_force is None:
-                _log.error("model failed", model=name, exc_info=error)
-                return
-            _log.error("model refresh failed, the old one stays", model=name, exc_info=error)
-            if not attempt.overdue:
+            name, in_use = entry.registration.name, entry.in_force is not None
+            message = "model refresh failed, the old one stays" if in_use else "model failed"
+            if known:  # the traceback stands in the log already
+                _log.warning(f"{message}, as before", model=name, error=explained)
+            else:
+                _log.error(message, model=name, exc_info=error)
+            if in_use and not attempt.overdue:
                 model_metrics.models().refreshed(name, "error")
 
     def _tell(self, entry: ModelEntry) -> None:

@@ -22,7 +22,7 @@ VALUES: dict[str, list[str]] = {
         'She said "go", and didn\'t: \\ 100 % – ☃ 😀 #',
         "x" * 100,
     ],
-    "archetype": ["minimal"],
+    "archetype": ["minimal", "inference"],
     "cpu_limit": ["2", "0.1", "500m", "1.250", "256"],
     "memory_per_worker_mib": ["150", "32", "65536"],
     "memory_limit_mib": ["1024", "64", "1048576"],
@@ -46,15 +46,24 @@ def holds_a_worker(row: list[str]) -> bool:
 def variants() -> Iterator[object]:
     """The answers of each variant, the defaults first."""
     yield pytest.param({}, id="defaults")
+    yield pytest.param({"archetype": "inference"}, id="defaults-of-inference")
     rows = AllPairs(list(VALUES.values()), filter_func=holds_a_worker)
     for number, row in enumerate(rows, start=1):
         yield pytest.param(dict(zip(NAMES, row, strict=True)), id=f"pairs-{number:02d}")
 
 
-def rendered_path(template_path: Path, package: str) -> Path:
-    """Where the file of the template stands in a project."""
+OVERLAY = re.compile(r"\{% if (\w+) %\}\.\{% endif %\}/")
+"""A folder of files that one archetype alone has; in its projects it is the project's own."""
+
+
+def rendered_path(template_path: Path, package: str, archetype: str) -> Path | None:
+    """Where the file of the template stands in a project; None where it is another archetype's."""
     text = str(template_path).removesuffix(".jinja").replace("{{package_name}}", package)
-    return Path(text.replace("{{_copier_conf.answers_file}}", ".copier-answers.yml"))
+    text = text.replace("{{_copier_conf.answers_file}}", ".copier-answers.yml")
+    overlay = OVERLAY.match(text)
+    if overlay is None:
+        return Path(text)
+    return Path(text[overlay.end() :]) if overlay[1] == archetype else None
 
 
 def files_of(project: Path) -> dict[Path, bytes]:
@@ -70,9 +79,14 @@ def test_variant(
     """The variant is complete, and nobody would have to tidy it up."""
     project = render(tmp_path / "service", answers)
     package = answers.get("service_name", "payment-api").replace("-", "_")
+    archetype = answers.get("archetype", "minimal")
 
     sources = files_of(template_source / "template")
-    expected = {rendered_path(path, package): path for path in sources}
+    expected: dict[Path, Path] = {}
+    for source in sources:
+        place = rendered_path(source, package, archetype)
+        if place is not None:
+            assert expected.setdefault(place, source) is source, f"{place} has two sources"
     files = files_of(project)
     assert set(files) == set(expected)
 
@@ -91,6 +105,8 @@ def test_variant(
 
 def assert_tidy(path: Path, content: bytes) -> None:
     """The file ends with one newline, has no stray blanks and is valid for its kind."""
+    if path.suffix == ".onnx":  # not text; that it is copied as it is was looked at before
+        return
     text = content.decode("utf-8")
     if text:
         assert text.endswith("\n"), f"{path} doesn't end with a newline"
@@ -109,6 +125,14 @@ def test_defaults_are_the_explicit_answers(tmp_path: Path, render: Callable[...,
     typed = files_of(render(tmp_path / "typed", {name: VALUES[name][0] for name in NAMES}))
 
     assert silent == typed
+
+
+def test_an_archetype_has_defaults_of_its_own(tmp_path: Path, render: Callable[..., Path]) -> None:
+    """Predictions are computed, and each worker holds a runtime and a model."""
+    answers = answers_module(render(tmp_path / "service", {"archetype": "inference"}))
+
+    assert 'workload="cpu"' in answers
+    assert "memory_per_worker_mib=200" in answers
 
 
 def test_trust_changes_nothing(

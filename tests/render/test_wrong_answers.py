@@ -116,6 +116,7 @@ WRONG = [
         for value in ("", "0", "-1", "abc", "63", "1048577", "1Gi", "1024.5", "1e3", "0128", "²")
     ],
     ("memory_limit_mib", "198", "at least 199"),
+    ("archetype", "inferenz", "inference"),
     ("memory_per_worker_mib", "31", MEMORY),
     ("memory_per_worker_mib", "65537", MEMORY),
     ("memory_per_worker_mib", "much", MEMORY),
@@ -159,6 +160,7 @@ def test_a_worker_too_large_names_both_answers(tmp_path: Path, template_source: 
     "answers",
     [
         {"memory_limit_mib": 199},
+        {"memory_limit_mib": 266, "archetype": "inference"},
         {"memory_limit_mib": 1025, "memory_per_worker_mib": 769},
         {"memory_limit_mib": 64, "memory_per_worker_mib": 48},
     ],

@@ -7,15 +7,18 @@ from pathlib import Path
 import pytest
 import support
 
-LONGEST_NAME: Mapping[str, str] = {
+# The chassis' tests are the same in all projects and take their time, so two of them are enough:
+# each archetype, and both sides of whatever else is conditional, stand in one or the other.
+INFERENCE: Mapping[str, str] = {
+    "archetype": "inference",
     "service_name": "x" * 30,
     "description": 'Don\'t say "no": ' + "☃" * 80,
     "cpu_limit": "500m",
-    "workload": "cpu",
+    "workload": "io",
     "drain_seconds": "3",
 }
 PROJECTS = pytest.mark.parametrize(
-    "answers", [pytest.param({}, id="defaults"), pytest.param(LONGEST_NAME, id="longest-name")]
+    "answers", [pytest.param({}, id="defaults"), pytest.param(INFERENCE, id="inference")]
 )
 
 
@@ -47,3 +50,17 @@ def test_shows_its_commands(installed: Callable[..., Path]) -> None:
     assert {"run", "test", "lint", "format"} <= set(declared)
     for target in declared:
         assert f"make {target} " in shown
+
+
+def test_trains_the_model_that_it_ships_with(tmp_path: Path, render: Callable[..., Path]) -> None:
+    """`make train` makes the very file that stands in the template, byte by byte."""
+    project = render(tmp_path / "service", {"archetype": "inference"})
+    model = project / "models/iris.onnx"
+    shipped = model.read_bytes()
+    model.unlink()
+
+    support.run(["make", "train"], project)
+
+    assert model.read_bytes() == shipped
+    tests = ["uv", "run", "--group", "train", "pytest", "tests/test_training.py"]
+    assert "2 passed" in support.run(tests, project).stdout

@@ -6,6 +6,7 @@ it without trust, as a user does.
 
 import compileall
 import re
+import shutil
 from pathlib import Path
 
 import copier
@@ -13,6 +14,7 @@ import pytest
 import support
 
 PACKAGE = "src/payment_api"
+PACKAGE_OF_TEMPLATE = "src/{{package_name}}"
 
 ORDERS = '''"""Orders."""
 
@@ -78,7 +80,7 @@ def edit_as_user(project: Path) -> None:
 def release(template: Path, tag: str = "v0.2.0") -> None:
     """Release a version that changes files of the template's of every kind, and the user's too."""
     source = template / "template"
-    package = source / "src/{{package_name}}"
+    package = source / PACKAGE_OF_TEMPLATE
     module = package / "chassis/capacity/sizing.py"
     module.write_text(module.read_text("utf-8") + '\n\nNEW_IN_THIS_RELEASE = "yes"\n', "utf-8")
     (package / "chassis/brand_new.py").write_text('"""New in this release."""\n')
@@ -87,8 +89,16 @@ def release(template: Path, tag: str = "v0.2.0") -> None:
     replace(source / "gunicorn.conf.py.jinja", "preload_app", "# New.\npreload_app")
     # What is the user's after the first copy may change in the template all the same.
     replace(source / "README.md.jinja", "# {{ service_name }}", "# The {{ service_name }}")
-    replace(package / "wiring.py", "Yours to change.", "Yours, all yours.")
-    replace(package / "routes/greeting.py", "Hello from", "Greetings from")
+    minimal, inference = (
+        source / f"{{% if {name} %}}.{{% endif %}}" / PACKAGE_OF_TEMPLATE
+        for name in ("minimal", "inference")
+    )
+    for archetype in (minimal, inference):
+        replace(archetype / "wiring.py", "Yours to change.", "Yours, all yours.")
+    replace(minimal / "routes/greeting.py", "Hello from", "Greetings from")
+    replace(inference / "classifier.py", "A loaded model", "A model that is loaded")
+    (inference.parent.parent / "models/iris.onnx").write_bytes(b"\xff another one")
+    (inference.parent.parent / "local.mk").write_text("train:\n\t@false\n")
     support.commit_all(template, "The next release", tag)
 
 
@@ -105,9 +115,8 @@ def assert_sound(project: Path) -> None:
     assert not list(project.rglob("*.rej"))
     for path in support.git(project, "ls-files", "-co", "--exclude-standard").splitlines():
         if (project / path).is_file():
-            assert not re.search(
-                r"^(<{7}|>{7}) ", (project / path).read_text("utf-8"), re.MULTILINE
-            )
+            content = (project / path).read_bytes()
+            assert not re.search(rb"^(<{7}|>{7}) ", content, re.MULTILINE), path
     support.run(["ruff", "format", "--check", "--no-cache", "."], project)
     assert compileall.compile_dir(project, quiet=1, force=True)
 
@@ -149,6 +158,35 @@ def test_update_merges_dependencies(template: Path, project: Path) -> None:
     assert 'version = "3.2.1"' in text
     assert '"gunicorn>=27.0.1,<28"' in text
     assert_sound(project)
+
+
+def test_update_keeps_a_model_of_the_users(template: Path, tmp_path: Path) -> None:
+    """What they made of the sample stays theirs, and what they deleted stays away."""
+    folder = support.render(template, tmp_path / "service", {"archetype": "inference"})
+    support.commit_all(folder, "The service as it was generated")
+    (folder / "models/iris.onnx").rename(folder / "models/fraud.onnx")
+    (folder / "models/fraud.onnx").write_bytes(b"\x08\x0a of my own \xff")
+    shutil.rmtree(folder / "training")
+    for name in ("local.mk", "tests/test_training.py", "tests/test_predictions.py"):
+        (folder / name).unlink()
+    replace(folder / PACKAGE / "classifier.py", "class Classifier", "class Fraud")
+    replace(folder / PACKAGE / "settings.py", "models/iris.onnx", "models/fraud.onnx")
+    replace(folder / PACKAGE / "wiring.py", "Classifier", "Fraud")
+    replace(folder / "pyproject.toml", '    "numpy>=2.4,<3",', '    "numpy>=2.5,<3",')
+    support.commit_all(folder, "My own work")
+    files = support.git(folder, "ls-files").splitlines()
+    mine = [name for name in files if name != ".copier-answers.yml" and "chassis" not in name]
+    before = {name: (folder / name).read_bytes() for name in mine}
+
+    release(template)
+    update(folder)
+
+    after = {name for name in mine if (folder / name).read_bytes() != before[name]}
+    assert after == {"Makefile", "gunicorn.conf.py", "pyproject.toml", f"{PACKAGE}/answers.py"}
+    added = support.git(folder, "ls-files", "--others", "--exclude-standard").splitlines()
+    assert added == [f"{PACKAGE}/chassis/brand_new.py"]
+    assert '"numpy>=2.5,<3"' in (folder / "pyproject.toml").read_text("utf-8")
+    assert_sound(folder)
 
 
 def test_update_without_a_new_release_changes_nothing(project: Path) -> None:

@@ -28,7 +28,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -151,6 +151,9 @@ class Load:
         clients: Who asks.
         timeout: Seconds that one request may take.
         limit: Seconds after which the clients stop by themselves.
+        most: Requests after which they do.
+        body: What to POST, as JSON; with none it is a GET.
+        observe: Told of each good reply: the number of its connection, and its body.
     """
 
     def __init__(
@@ -162,10 +165,18 @@ class Load:
         timeout: float = 20.0,
         limit: float = 120.0,
         most: int = 10**9,
+        body: str | None = None,
+        observe: Callable[[int, bytes], None] = lambda connection, body: None,
     ) -> None:
         self.tally = Tally()
         self._port = port
-        self._request = f"GET {path} HTTP/1.1\r\nHost: service\r\n"
+        self._request = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: service\r\n"
+        self._body = (body or "").encode()
+        if body is not None:
+            self._request += (
+                f"Content-Type: application/json\r\nContent-Length: {len(self._body)}\r\n"
+            )
+        self._observe = observe
         self._clients = clients
         self._timeout = timeout
         self._limit = limit
@@ -224,14 +235,15 @@ class Load:
         """The life of one client: connect, ask, read, again."""
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         close = "" if client.keep_alive else "Connection: close\r\n"
-        request = f"{self._request}{close}\r\n".encode()
-        served = 0
+        request = f"{self._request}{close}\r\n".encode() + self._body
+        served = connection = 0
         while self._may_send():
             try:
                 async with asyncio.timeout(self._timeout):
                     if streams is None:
                         streams = await asyncio.open_connection("127.0.0.1", self._port)
                         self.tally.connections += 1
+                        connection = self.tally.connections
                         served = 0
                         if client.hesitate:
                             await asyncio.sleep(random.uniform(0, client.hesitate))  # noqa: S311
@@ -253,6 +265,7 @@ class Load:
                 else:
                     self.tally.ok += 1
                     self.tally.replies[reply.body] += 1
+                    self._observe(connection, reply.body)
                 if client.keep_alive and reply.headers.get("connection", "").lower() != "close":
                     await self._think(client)
                     continue

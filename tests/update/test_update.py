@@ -160,18 +160,32 @@ def test_update_merges_dependencies(template: Path, project: Path) -> None:
     assert_sound(project)
 
 
+def test_an_update_survives_files_that_were_deleted(template: Path, project: Path) -> None:
+    """Also the template's own: they stay away, and nothing else is in the way of the update."""
+    shutil.rmtree(project / "tests/chassis")
+    (project / "Makefile").unlink()
+    support.commit_all(project, "I have no use for these")
+
+    release(template)
+    update(project)
+
+    assert not (project / "tests/chassis").exists()
+    assert not (project / "Makefile").exists()
+    assert (project / PACKAGE / "chassis/brand_new.py").is_file()
+    assert_sound(project)
+
+
 def test_update_keeps_a_model_of_the_users(template: Path, tmp_path: Path) -> None:
     """What they made of the sample stays theirs, and what they deleted stays away."""
     folder = support.render(template, tmp_path / "service", {"archetype": "inference"})
     support.commit_all(folder, "The service as it was generated")
-    (folder / "models/iris.onnx").rename(folder / "models/fraud.onnx")
-    (folder / "models/fraud.onnx").write_bytes(b"\x08\x0a of my own \xff")
+    (folder / "models/iris.onnx").write_bytes(b"\x08\x0a trained anew \xff")
+    replace(folder / "local.mk", "Train the model anew", "Train my model")
     shutil.rmtree(folder / "training")
-    for name in ("local.mk", "tests/test_training.py", "tests/test_predictions.py"):
+    for name in ("tests/test_training.py", "tests/test_predictions.py"):
         (folder / name).unlink()
-    replace(folder / PACKAGE / "classifier.py", "class Classifier", "class Fraud")
-    replace(folder / PACKAGE / "settings.py", "models/iris.onnx", "models/fraud.onnx")
-    replace(folder / PACKAGE / "wiring.py", "Classifier", "Fraud")
+    replace(folder / PACKAGE / "classifier.py", "A loaded model", "My model")
+    replace(folder / PACKAGE / "wiring.py", "Load the model", "Load my model")
     replace(folder / "pyproject.toml", '    "numpy>=2.4,<3",', '    "numpy>=2.5,<3",')
     support.commit_all(folder, "My own work")
     files = support.git(folder, "ls-files").splitlines()

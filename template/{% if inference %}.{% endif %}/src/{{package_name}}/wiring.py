@@ -27,6 +27,8 @@ def wire(service: Service) -> None:
     )
     service.resource("prediction_threads", open_prediction_threads)
     service.include_router(predictions.router)
+    # Memory and disk in /health. They aren't critical: a full disk never unplugs the pod.
+    service.health.register_defaults()
 
 
 def load_model() -> Classifier:

@@ -17,6 +17,9 @@ LINGER_SECONDS = 2
 CLOSE_SECONDS = 3
 HEALTH_CHECK_TIMEOUT_SECONDS = 3
 
+STARTUP_BUDGET_SECONDS = 150
+"""How long the platform's startup probe may fail: 30 times, 5 s apart (SPEC G2)."""
+
 # The master needs time of its own, after the last worker, to reap and to exit.
 GRACE_MARGIN_SECONDS = 10
 GRACE_HEADROOM_SECONDS = 5

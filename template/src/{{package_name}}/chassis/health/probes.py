@@ -6,10 +6,12 @@ therefore never looks at a dependency: restarting every pod doesn't mend a datab
 https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..availability import Availability, LivenessState, ReadinessState
+from ..capacity.budget import STARTUP_BUDGET_SECONDS
 from ..health import HealthRegistry, HealthStatus, verdict
 from ..models import model_board
 from ..roster import Roster
@@ -20,6 +22,9 @@ UP = "UP"
 DOWN = "DOWN"
 OUT_OF_SERVICE = "OUT_OF_SERVICE"
 DEGRADED = "DEGRADED"
+
+_PATIENCE_SECONDS = STARTUP_BUDGET_SECONDS - 30
+"""How long startup waits for a model that fails."""
 
 _OF_REPORT = {
     HealthStatus.HEALTHY: UP,
@@ -82,11 +87,15 @@ class Probes:
         availability: Availability,
         health: HealthRegistry,
         board: HealthBoard,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._roster = roster
         self._availability = availability
         self._health = health
         self._board = board
+        self._clock = clock
+        self._began = clock()
 
     def live(self) -> Answer:
         """UP unless somebody published BROKEN, or nobody ever published CORRECT."""
@@ -95,10 +104,17 @@ class Probes:
         return Answer(DOWN, self._reason(LivenessState, unset="starting"))
 
     def startup(self) -> Answer:
-        """UP once the first worker has completed its start-up; a recycled one doesn't undo it."""
+        """UP once the first worker has completed its start-up; a recycled one doesn't undo it.
+
+        And where a model fails, shortly before the platform would lose its patience and restart the
+        container over and over, which mends no file (SPEC G2). Readiness goes on saying no.
+        """
         if self._roster.started:
             return Answer(UP)
-        return Answer(OUT_OF_SERVICE, model_board.current.not_warm_reason or "starting")
+        reason = model_board.current.not_warm_reason or "starting"
+        if model_board.current.has_failed and self._clock() - self._began >= _PATIENCE_SECONDS:
+            return Answer(UP, reason)
+        return Answer(OUT_OF_SERVICE, reason)
 
     async def ready(self) -> Answer:
         """UP while traffic is wanted and every critical check succeeds."""

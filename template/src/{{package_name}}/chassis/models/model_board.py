@@ -120,6 +120,11 @@ class ModelBoard:
         return "; ".join(reasons) or None
 
     @property
+    def has_failed(self) -> bool:
+        """Whether a required model can't be used in some worker."""
+        return any(s.required and s.worst is ModelState.FAILED for s in self.standings().values())
+
+    @property
     def all_required_warm(self) -> bool:
         """Whether every worker that is alive has warmed what is required."""
         return self.not_warm_reason is None

@@ -46,6 +46,8 @@ class Breakers:
                     raise ValueError(f"the circuit breaker {name!r} has other options already")
                 return breaker
             breaker = CircuitBreaker(name=name, **options)
+            # At once: a tick later another worker may already have said that all is well.
+            breaker.on_transition(lambda _: self._show(breaker))
             for listener in self._listeners:
                 breaker.on_transition(listener)
             self._made[name] = breaker, options
@@ -90,8 +92,11 @@ class Breakers:
                 growth = self._tallies[breaker.name].take()
                 if growth:
                     breaker_metrics.counters().add(breaker.name, growth)
-                if self._slot is not None:
-                    self._board.publish(self._slot, breaker.name, breaker.state)
+                self._show(breaker)
+
+    def _show(self, breaker: CircuitBreaker) -> None:
+        if self._slot is not None:
+            self._board.publish(self._slot, breaker.name, breaker.state)
 
     def states(self, slots: Iterable[int]) -> dict[str, CircuitState]:
         """The worst state of each breaker over the workers in these slots and this process.

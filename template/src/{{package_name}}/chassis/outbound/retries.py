@@ -54,7 +54,7 @@ def retry_after(
         return float(said[:9])
     try:
         date = parsedate_to_datetime(said)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a zone of twenty digits
         return 0.0
     if date.tzinfo is None:  # "-0000": a time in UTC of an unknown zone
         date = date.replace(tzinfo=UTC)

@@ -162,8 +162,14 @@ class Call:
             async with asyncio.timeout(limit):
                 await places.acquire()
         except TimeoutError:
-            busy = f"all {self._policy.max_connections} connections in use for {limit:.2g} s"
-            raise _SaysNothing(UpstreamBusyError(self._upstream, busy)) from None
+            raise self._busy(limit) from None
+        if not self._left():  # the event loop was late: place and end of the deadline came together
+            places.release()
+            raise self._busy(limit)
+
+    def _busy(self, seconds: float) -> _SaysNothing:
+        busy = f"all {self._policy.max_connections} connections in use for {seconds:.2g} s"
+        return _SaysNothing(UpstreamBusyError(self._upstream, busy))
 
     def _limit(self) -> float:
         """Seconds for this attempt: all that is left, if no other can follow."""

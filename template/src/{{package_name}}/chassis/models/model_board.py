@@ -57,6 +57,7 @@ class ModelBoard:
         self._width = 1 + models
         self._words = memory.words(slots * self._width)
         self._cell: Cell = memory.cell()
+        self._failure = memory.words(1)
         self._slot: int | None = None
         self._columns: dict[str, int] = {}
         self._alone: dict[str, ModelReport] = {}
@@ -82,6 +83,8 @@ class ModelBoard:
             self._alone.pop(report.name, None)
         else:
             self._alone[report.name] = report
+        if report.required and report.state is ModelState.FAILED:
+            self._failure[0] = 1
         if self._slot is None:
             return
         word = 0 if report.state is None else report.state | _REQUIRED * report.required
@@ -121,8 +124,8 @@ class ModelBoard:
 
     @property
     def has_failed(self) -> bool:
-        """Whether a required model can't be used in some worker."""
-        return any(s.required and s.worst is ModelState.FAILED for s in self.standings().values())
+        """Whether a required model ever failed in some worker, also while it is tried again."""
+        return bool(self._failure[0])
 
     @property
     def all_required_warm(self) -> bool:

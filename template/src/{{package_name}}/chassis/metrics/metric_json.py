@@ -44,7 +44,9 @@ def export_json(collectors: Iterable[Collector] | None = None) -> dict[str, Any]
             }
         else:
             document["gauges"] |= {
-                _series(sample.name, sample.labels): sample.value for sample in metric.samples
+                # Our own collectors give states as truth values.
+                _series(sample.name, sample.labels): float(sample.value)
+                for sample in metric.samples
             }
     return document | {"uptime_s": uptime()}
 

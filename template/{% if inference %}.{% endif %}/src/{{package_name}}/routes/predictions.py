@@ -19,7 +19,8 @@ MAX_BATCH = 256
 router = APIRouter(tags=["predictions"])
 log = StructuredLogger("predictions")
 
-Centimetres = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+# Strict: a text or `true` is no measure, and would be taken for one.
+Centimetres = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False, strict=True)]
 
 
 class Flower(BaseModel):

@@ -6,6 +6,8 @@ that did has failed, and the breaker hears of it; a call that waited for a place
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from time import monotonic, perf_counter
 
 import httpx2
@@ -110,7 +112,8 @@ class Call:
         if self._number > 1:
             self._metrics.retried(self._upstream)
         try:
-            async with self._breaker:
+            # Before the breaker is asked: our own queue doesn't make the other side slow.
+            async with self._place(), self._breaker:
                 outcome = await self._answer()
                 if _status(outcome) >= _SERVER_ERROR:
                     raise AttemptFailedError(outcome)
@@ -122,7 +125,6 @@ class Call:
 
     async def _answer(self) -> Outcome:
         """The reply, or an error that is an answer as well. Inside of the breaker."""
-        await self._take_place()
         in_flight = self._metrics.in_flight(self._upstream)
         in_flight.inc()
         began = perf_counter()
@@ -148,15 +150,28 @@ class Call:
             seen = "error"
             raise self._failed(UpstreamError(self._upstream, _told(error)), error) from error
         finally:
-            self._client.places.release()
             in_flight.dec()
             self._note(seen, perf_counter() - began)
 
-    async def _take_place(self) -> None:
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """One of the connections, for an attempt."""
         places = self._client.places
         if not places.locked():
             await places.acquire()  # at once
-            return
+        elif self._breaker.state in _NO_CALLS:
+            # Refuses: nobody queues for what is known to fail. A trial that is due would need a
+            # place as well.
+            async with self._breaker:
+                raise self._busy(0)
+        else:
+            await self._queue(places)
+        try:
+            yield
+        finally:
+            places.release()
+
+    async def _queue(self, places: asyncio.Semaphore) -> None:
         limit = min(self._policy.pool_timeout, self._left())
         try:
             async with asyncio.timeout(limit):

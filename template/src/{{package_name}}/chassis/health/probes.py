@@ -200,4 +200,6 @@ def _overall(worst: Mapping[str, CheckResult]) -> Answer:
     failed = [name for name, check in worst.items() if check.critical and check.status != "ok"]
     if failed:
         return replace(answer, reason=f"failing in another worker: {', '.join(failed)}")
+    if trouble := model_board.current.trouble:
+        return replace(answer, status=DEGRADED, reason=trouble)
     return answer

@@ -128,6 +128,13 @@ class ModelBoard:
         return bool(self._failure[0])
 
     @property
+    def trouble(self) -> str | None:
+        """Which models failed, or couldn't be refreshed, in some worker; None when all is well."""
+        failed = (ModelState.FAILED, ModelState.STALE)
+        bad = (s for s in self.standings().values() if s.worst in failed)
+        return "; ".join(f"model {s.name!r} {s.worst.label}: {s.error}" for s in bad) or None
+
+    @property
     def all_required_warm(self) -> bool:
         """Whether every worker that is alive has warmed what is required."""
         return self.not_warm_reason is None

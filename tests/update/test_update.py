@@ -62,8 +62,8 @@ def edit_as_user(project: Path) -> None:
     replace(package / "wiring.py", "greeting", "orders")
     replace(
         package / "settings.py",
-        "    answers: ClassVar[Answers] = ANSWERS\n",
-        "    answers: ClassVar[Answers] = ANSWERS\n    orders_per_page: int = 20\n",
+        'read yet.\n    """\n',
+        'read yet.\n    """\n\n    orders_per_page: int = 20\n',
     )
     replace(project / "README.md", "# payment-api\n", "# Payments\n\nAsk Ada before a release.\n")
     replace(project / "pyproject.toml", 'version = "0.1.0"', 'version = "3.2.1"')

@@ -1,0 +1,80 @@
+"""The database in a service: opened in each worker, checked, and refused for when it is away."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..http import problems
+from ..server import info
+from ..service import Service
+from .database import Database
+from .database_errors import DatabaseUnavailableError
+from .database_settings import DatabaseSettings
+from .engine import make_engine
+from .gate import Gate
+
+CHECK_SECONDS = 3.0
+"""The timeout of the health check (SPEC C2)."""
+
+
+def current_database(request: Request) -> Database:
+    """The database of the service that handles a request."""
+    database: Database = request.app.state.database
+    return database
+
+
+CurrentDatabase = Annotated[Database, Depends(current_database)]
+"""The parameter of a route that wants it: `async def show(id: UUID, database: CurrentDatabase)`."""
+
+
+def install(service: Service) -> None:
+    """Give a service its database, as `service.state.database`."""
+    service.resource("database", lambda: opened(service))
+
+    async def answers() -> bool:
+        database: Database = service.state.database
+        return await database.check()
+
+    service.health.register("database", answers, "The database answers", timeout=CHECK_SECONDS)
+    service.add_exception_handler(DatabaseUnavailableError, _refuse)
+
+
+@asynccontextmanager
+async def opened(service: Service) -> AsyncIterator[Database]:
+    """A worker's connections; none is made before somebody needs it."""
+    settings = DatabaseSettings.current()
+    pool = settings.pool_size(info.worker_count() or settings.web_concurrency or 1)
+    engine = make_engine(
+        settings.database,
+        service=settings.answers.service_name,
+        pool_size=pool.size,
+        pool_timeout=settings.database_pool_timeout_seconds,
+        connect_timeout=settings.database_connect_timeout_seconds,
+        statement_timeout=settings.statement_timeout_seconds,
+        lock_timeout=settings.database_lock_timeout_seconds,
+    )
+    patience = settings.database_pool_timeout_seconds
+    database = Database(
+        engine,
+        Gate(pool.size, patience),
+        writers=Gate(1, patience) if settings.answers.database == "sqlite" else None,
+    )
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DatabaseUnavailableError)  # noqa: S101 - Starlette has looked
+    # Why is for the management port: a driver's words may name the host.
+    return problems.problem(
+        503,
+        detail="The database can't do this right now. Nothing is lost by trying again.",
+        headers={"Retry-After": str(error.retry_after)},
+        request_id=getattr(request.state, "request_id", None),
+    )

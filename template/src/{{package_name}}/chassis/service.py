@@ -103,6 +103,12 @@ class Service(FastAPI):
             cors=cors,
         )
 
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made when it is first asked for."""
+        document = super().openapi()
+        problems.define(document)
+        return document
+
     def configure(self) -> None:
         """Apply the settings to what was made before they were known."""
         self.health.timeout = self.settings.health_check_timeout_seconds

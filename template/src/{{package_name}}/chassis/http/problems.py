@@ -45,13 +45,29 @@ class Problem(BaseModel):
     request_id: str | None = Field(default=None, description="Leads to the log lines.")
 
 
+_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem (RFC 9457)",
-        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
-    }
+    "default": {"description": "A problem (RFC 9457)", "content": _CONTENT}
 }
 """For ``FastAPI(responses=...)``: documents problems instead of FastAPI's own error form."""
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route's ``responses=``: the problems that it answers in particular."""
+    return {
+        status: {
+            "description": _phrase(status),
+            "content": {MEDIA_TYPE: {**_CONTENT[MEDIA_TYPE], "example": _example(status)}},
+        }
+        for status in statuses
+    }
+
+
+def define(document: dict[str, Any]) -> None:
+    """Add to an OpenAPI document what `documented` refers to."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas.setdefault("Problem", Problem.model_json_schema())
 
 
 def problem_bytes(
@@ -148,6 +164,10 @@ async def _refuse_not_ready(request: Request, error: Exception) -> Response:
         headers={"Retry-After": "5"},
         request_id=_request_id(request),
     )
+
+
+def _example(status: int) -> dict[str, object]:
+    return {"type": "about:blank", "title": _phrase(status), "status": status}
 
 
 def _request_id(request: Request) -> str | None:

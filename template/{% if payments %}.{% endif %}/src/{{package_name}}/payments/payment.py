@@ -83,4 +83,4 @@ class PaymentPage(BaseModel):
     """Some payments, the newest first."""
 
     payments: list[Payment]
-    next: str | None = Field(description="The `cursor` of the page after this one, if there is one.")
+    next: str | None = Field(description="The `cursor` of the next page, if there is one.")

@@ -17,9 +17,7 @@ from .events import event_of
 from .payment import TRANSITIONS, Payment, PaymentOrder, PaymentStatus
 
 
-async def accept(
-    database: Database, order: PaymentOrder, key: str, *, caller: str = ""
-) -> Reply:
+async def accept(database: Database, order: PaymentOrder, key: str, *, caller: str = "") -> Reply:
     """Take a payment, once for each key of a caller; a repetition has the first reply."""
     payment = Payment(
         id=new_id(),

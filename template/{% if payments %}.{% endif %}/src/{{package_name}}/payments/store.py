@@ -60,6 +60,7 @@ async def find(connection: AsyncConnection, payment_id: UUID) -> Payment | None:
     row = found.one_or_none()
     return None if row is None else _payment(row)
 
+
 async def newest(
     connection: AsyncConnection, *, limit: int, before: UUID | None = None
 ) -> list[Payment]:
@@ -73,6 +74,7 @@ async def newest(
         query = query.where(payments.c.id < before)
     return [_payment(row) for row in await connection.execute(query)]
 
+
 async def change_status(
     connection: AsyncConnection, payment_id: UUID, old: PaymentStatus, new: PaymentStatus
 ) -> Payment | None:
@@ -85,6 +87,7 @@ async def change_status(
     )
     row = changed.one_or_none()
     return None if row is None else _payment(row)
+
 
 def _payment(row: Row[Any]) -> Payment:
     return Payment.model_construct(**row._mapping)

@@ -19,6 +19,7 @@ from .database_errors import (
 from .database_settings import DatabaseSettings
 from .feature import CurrentDatabase, install
 from .metadata import metadata
+from .utc_time import UtcTime
 
 __all__ = [
     "CurrentDatabase",
@@ -29,6 +30,7 @@ __all__ = [
     "DatabaseUnavailableError",
     "PoolTimeoutError",
     "SchemaBehindError",
+    "UtcTime",
     "install",
     "metadata",
 ]

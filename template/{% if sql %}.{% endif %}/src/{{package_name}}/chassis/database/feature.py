@@ -21,8 +21,9 @@ CHECK_SECONDS = 3.0
 """The timeout of the health check (SPEC C2)."""
 
 
-def current_database(request: Request) -> Database:
+async def current_database(request: Request) -> Database:
     """The database of the service that handles a request."""
+    # async: FastAPI would run it in a thread otherwise, for each request.
     database: Database = request.app.state.database
     return database
 

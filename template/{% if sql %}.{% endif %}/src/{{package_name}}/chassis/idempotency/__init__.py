@@ -23,6 +23,7 @@ from . import refusals, retention
 from .idempotency_key import DOCUMENTED, HEADER, IdempotencyKey
 from .records import IdempotentRequest, Reply, idempotency_keys, remember
 from .refusals import KeyInUseError, KeyReusedError
+from .retention import IdempotencySettings
 
 if TYPE_CHECKING:
     from ..service import Service
@@ -31,6 +32,7 @@ __all__ = [
     "DOCUMENTED",
     "HEADER",
     "IdempotencyKey",
+    "IdempotencySettings",
     "IdempotentRequest",
     "KeyInUseError",
     "KeyReusedError",

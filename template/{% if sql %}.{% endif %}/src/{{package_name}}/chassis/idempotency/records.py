@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 from pydantic import BaseModel
@@ -56,9 +57,7 @@ class IdempotentRequest:
     """Whose keys these are: two callers may choose the same one."""
 
     @classmethod
-    def of(
-        cls, operation: str, key: str, body: BaseModel, *, scope: str = ""
-    ) -> IdempotentRequest:
+    def of(cls, operation: str, key: str, body: BaseModel, *, scope: str = "") -> IdempotentRequest:
         """A request for an operation, such as `POST /payments`, with a validated body.
 
         It is what the client has sent that counts, in any order and spacing, and not the defaults:
@@ -123,7 +122,7 @@ async def remember(
     raise KeyInUseError
 
 
-async def _find(connection: AsyncConnection, request: IdempotentRequest) -> Row[tuple[object, ...]] | None:
+async def _find(connection: AsyncConnection, request: IdempotentRequest) -> Row[*tuple[Any, ...]] | None:
     table = idempotency_keys.c
     query = select(table.fingerprint, table.status, table.headers, table.body)
     found = await connection.execute(
@@ -132,7 +131,7 @@ async def _find(connection: AsyncConnection, request: IdempotentRequest) -> Row[
     return found.one_or_none()
 
 
-def _replay(first: Row[tuple[object, ...]], request: IdempotentRequest) -> Reply:
+def _replay(first: Row[*tuple[Any, ...]], request: IdempotentRequest) -> Reply:
     if first.fingerprint != request.fingerprint:
         raise KeyReusedError
     return Reply(first.status, first.body, first.headers, replayed=True)

@@ -49,7 +49,7 @@ def install(service: Service) -> None:
 async def _run(service: Service) -> None:
     while True:
         # The workers of all replicas take turns at random: once an hour among them would do.
-        await asyncio.sleep(uniform(_PERIOD / 2, _PERIOD * 3 / 2))
+        await asyncio.sleep(uniform(_PERIOD / 2, _PERIOD * 3 / 2))  # noqa: S311 - no secret
         days = IdempotencySettings.current().idempotency_retention_days
         try:
             forgotten = await forget(service.state.database, timedelta(days=days))

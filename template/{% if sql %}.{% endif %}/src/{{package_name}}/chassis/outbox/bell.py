@@ -1,0 +1,43 @@
+"""How the relay of a worker hears at once of a commit in the same worker."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_MARK = "chassis.outbox"
+
+
+class Bell:
+    """Rings when a connection that events were written through goes back to its pool.
+
+    That is after the commit, or after a rollback; then the relay finds nothing and sleeps on.
+    """
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[], None]] = []
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` at each ring, until the function that this returns is called."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def ring_after(self, connection: AsyncConnection) -> None:
+        """Ring when this connection is done with."""
+        connection.info[_MARK] = True
+        pool = connection.engine.sync_engine.pool
+        if not event.contains(pool, "checkin", self._returned):
+            event.listen(pool, "checkin", self._returned)
+
+    def ring(self) -> None:
+        """Tell all listeners."""
+        for listener in list(self._listeners):
+            listener()
+
+    def _returned(self, _: Any, record: Any) -> None:
+        if record.info.pop(_MARK, None):
+            self.ring()
+
+
+current = Bell()

@@ -1,32 +1,45 @@
 """The database as the service sees it: a transaction, or a look."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any, Protocol
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from .. import logs
-from .database_errors import DatabaseAwayError, DatabaseUnavailableError, unavailable
+from .database_errors import (
+    DatabaseAwayError,
+    DatabaseUnavailableError,
+    SchemaBehindError,
+    lacks_something,
+    unavailable,
+)
 from .engine import WRITES
 from .gate import Gate
 
 _PROOF_SECONDS = 1.0
-"""A statement that succeeded so many seconds ago proves as much as a new one."""
+"""What succeeded so many seconds ago proves as much as a new question."""
+_PROBE_SECONDS = 1.0
+"""How long a health check waits for a connection; less than its timeout."""
 
 _log = logs.get_logger("chassis.database")
 
 
-async def _nothing_to_check(_: AsyncConnection) -> None:
-    return
+class SchemaCheck(Protocol):
+    """Tells whether the tables are there; `Schema` is one."""
+
+    async def check(self, connection: AsyncConnection) -> None:
+        """Raise SchemaBehindError when they aren't."""
 
 
 class Database:
     """The connections of one worker.
 
-    `writers` lets only so many write at a time (SQLite: one). `on_first_use` is given a connection
-    before anything else is done, until it once succeeded; what it raises, the caller gets.
+    `writers` lets only so many write at a time (SQLite: one). The `schema` is checked before
+    anything else is done, until it once was as it has to be.
     """
 
     def __init__(
@@ -35,16 +48,17 @@ class Database:
         gate: Gate,
         *,
         writers: Gate | None = None,
-        on_first_use: Callable[[AsyncConnection], Awaitable[None]] = _nothing_to_check,
-        clock: Callable[[], float] = time.monotonic,
+        schema: SchemaCheck | None = None,
+        clock: Any = time.monotonic,
     ) -> None:
         self.gate = gate
         self._engine = engine
         self._writing = engine.execution_options(**{WRITES: True})
         self._reading = engine.execution_options(postgresql_readonly=True)
         self._writers = writers
-        self._on_first_use = on_first_use
-        self._is_checked = False
+        self._schema = schema
+        self._schema_is_right = schema is None
+        self._behind: tuple[float, SchemaBehindError] | None = None
         self._clock = clock
         self._succeeded_at = float("-inf")
         self._away_since: float | None = None
@@ -58,56 +72,59 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Write: commits in the end, or undoes everything when the block raises.
 
-        Raises DatabaseUnavailableError when the database can't do it now, which a request that
-        lets it pass answers with 503 and `Retry-After`.
+        Raises DatabaseUnavailableError when the database can't do it now; a request that lets it
+        pass is answered 503 with `Retry-After`.
         """
-        async with AsyncExitStack() as places:
-            if self._writers is not None:
-                await places.enter_async_context(self._writers.place())
-            await places.enter_async_context(self.gate.place())
-            async with self._use(self._writing) as connection:
-                yield connection
+        writing = self._writers.place() if self._writers else nullcontext()
+        async with writing, self.gate.place(), self._use(self._writing) as connection:
+            yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """Read: one consistent state on SQLite, each statement the latest on PostgreSQL.
+        """Read: one consistent state on SQLite, on PostgreSQL the latest for each statement.
 
         Raises as `transaction` does.
         """
         async with self.gate.place(), self._use(self._reading) as connection:
             yield connection
 
-    async def check(self) -> bool:
+    async def answers(self) -> bool:
         """Whether the database answers. For the health check.
 
         It must not fail because the pool is busy. What succeeded a moment ago is proof enough;
-        otherwise the check goes ahead of everybody who waits for a connection, and when none
-        becomes free in time the last outcome counts.
+        otherwise the question goes ahead of all who wait for a connection, and when none becomes
+        free in time the last outcome counts.
         """
         if self._clock() - self._succeeded_at < _PROOF_SECONDS:
             return True
         try:
-            async with self.gate.place(first=True), self._use(self._reading, check=False) as look:
-                await look.execute(text("SELECT 1"))
+            async with (
+                self.gate.place(first_within=_PROBE_SECONDS),
+                self._use(self._reading, checked=False) as connection,
+            ):
+                await connection.execute(text("SELECT 1"))
         except DatabaseAwayError:
             raise
         except DatabaseUnavailableError:
             return self._away_since is None
         return True
 
-    @asynccontextmanager
-    async def looking(self) -> AsyncIterator[AsyncConnection]:
-        """As `reading`, but ahead of everybody who waits, and without the check of first use."""
-        async with self.gate.place(first=True), self._use(self._reading, check=False) as connection:
-            yield connection
+    async def has_schema(self) -> bool:
+        """Whether the migrations that this version needs were run. Raises as `reading` does."""
+        if not self._schema_is_right:
+            async with self.gate.place(first_within=_PROBE_SECONDS), self._use(self._reading):
+                pass
+        return True
 
     async def give_back(self) -> int:
         """Close the connections that nobody uses at the moment; how many they were."""
+        pool: Any = self._engine.pool
         closed = 0
-        for _ in range(self._engine.pool.checkedin()):  # type: ignore[attr-defined]
-            connection = await self._engine.raw_connection()
-            connection.invalidate()
-            connection.close()
+        while pool.checkedin() and self.gate.in_use < self.gate.size:
+            async with self.gate.place():
+                connection = await self._engine.raw_connection()
+                connection.invalidate()
+                connection.close()
             closed += 1
         return closed
 
@@ -117,27 +134,46 @@ class Database:
 
     @asynccontextmanager
     async def _use(
-        self, engine: AsyncEngine, *, check: bool = True
+        self, engine: AsyncEngine, *, checked: bool = True
     ) -> AsyncIterator[AsyncConnection]:
         raised_by_caller: BaseException | None = None
         try:
             async with engine.begin() as connection:
-                if check and not self._is_checked:
-                    await self._on_first_use(connection)
-                    self._is_checked = True
+                if checked and not self._schema_is_right:
+                    await self._check_schema(connection)
                 try:
                     yield connection
                 except BaseException as error:
                     raised_by_caller = error
                     raise
         except Exception as error:
-            foreign = error is raised_by_caller and isinstance(error, OSError)
-            meant = None if foreign else unavailable(error)
+            # The caller's own block may do more than talk to the database, and fail at that.
+            ours = (DBAPIError, DatabaseUnavailableError)
+            foreign = error is raised_by_caller and not isinstance(error, ours)
+            meant = None if foreign else unavailable(error, writing=engine is self._writing)
+            if meant is None and lacks_something(error):
+                self._schema_is_right = self._schema is None
+            if isinstance(meant, DatabaseAwayError):
+                self._is_away(meant)
             if meant is None or meant is error:
                 raise
-            self._failed(meant)
             raise meant from error
         self._succeeded()
+
+    async def _check_schema(self, connection: AsyncConnection) -> None:
+        assert self._schema is not None  # noqa: S101 - without one there is nothing to check
+        if self._behind and self._clock() - self._behind[0] < _PROOF_SECONDS:
+            raise SchemaBehindError(str(self._behind[1]))
+        try:
+            await self._schema.check(connection)
+        except SchemaBehindError as error:
+            if self._behind is None:
+                _log.warning("database not migrated", reason=str(error))
+            self._behind = self._clock(), error
+            raise
+        if self._behind is not None:
+            _log.info("database migrated")
+        self._schema_is_right, self._behind = True, None
 
     def _succeeded(self) -> None:
         self._succeeded_at = now = self._clock()
@@ -145,9 +181,8 @@ class Database:
             _log.info("database back", seconds=round(now - self._away_since, 3))
             self._away_since = None
 
-    def _failed(self, error: DatabaseUnavailableError) -> None:
-        if isinstance(error, DatabaseAwayError):
-            self._succeeded_at = float("-inf")
-            if self._away_since is None:
-                self._away_since = self._clock()
-                _log.warning("database away", error=str(error))
+    def _is_away(self, error: DatabaseAwayError) -> None:
+        self._succeeded_at = float("-inf")
+        if self._away_since is None:
+            self._away_since = self._clock()
+            _log.warning("database away", reason=str(error))

@@ -45,7 +45,9 @@ _BUSY_STATES = {
     "55P03",  # lock not available: lock_timeout
     "57014",  # query cancelled: statement_timeout
 }
-_AWAY_STATES = {"25006"}  # read-only transaction: what is left of a primary after a failover
+_READ_ONLY = "25006"  # to one who writes: what is left of a primary after a failover
+_STALE_PLAN = "InvalidCachedStatementError"
+"""A migration changed a table under a prepared statement; the driver prepares it anew."""
 _AWAY_CLASSES = {
     "08",  # connection exception
     "28",  # invalid authorization: a password that was changed
@@ -54,31 +56,40 @@ _AWAY_CLASSES = {
     "57",  # operator intervention: shutdown, crash, starting up
     "58",  # system error
 }
+_LACKING_STATES = {"42P01", "42703", "3F000"}  # no such table, column, schema
 
 # https://www.sqlite.org/rescode.html
 _SQLITE_BUSY = {5, 6}
 _SQLITE_AWAY = {8, 10, 11, 13, 14, 26}  # read-only, I/O, corrupt, full, can't open, no database
 
 
-def unavailable(error: BaseException) -> DatabaseUnavailableError | None:
+def unavailable(error: BaseException, *, writing: bool) -> DatabaseUnavailableError | None:
     """What a driver's error means, or None when it is about the statement itself."""
     if isinstance(error, DatabaseUnavailableError):
         return error
     if isinstance(error, NoConnectionError):
         return PoolTimeoutError("no connection became free in time")
     original = error.orig if isinstance(error, DBAPIError) else error
-    kind = _kind(original)
+    kind = _kind(original, writing)
     if kind is None and isinstance(error, DBAPIError) and error.connection_invalidated:
         kind = DatabaseAwayError
     return kind(f"{type(original).__name__}: {original}") if kind else None
 
 
-def _kind(error: BaseException | None) -> type[DatabaseUnavailableError] | None:
+def lacks_something(error: BaseException) -> bool:
+    """Whether a statement named a table or a column that isn't there."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(original, "sqlstate", None)
+    return state in _LACKING_STATES or "no such " in str(original)
+
+
+def _kind(error: BaseException | None, writing: bool) -> type[DatabaseUnavailableError] | None:
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str):
-        if state in _BUSY_STATES:
+        if state in _BUSY_STATES or type(error).__name__ == _STALE_PLAN:
             return DatabaseBusyError
-        return DatabaseAwayError if state in _AWAY_STATES or state[:2] in _AWAY_CLASSES else None
+        is_away = state[:2] in _AWAY_CLASSES or (state == _READ_ONLY and writing)
+        return DatabaseAwayError if is_away else None
     code = getattr(error, "sqlite_errorcode", None)
     if isinstance(code, int):
         if code & 0xFF in _SQLITE_BUSY:

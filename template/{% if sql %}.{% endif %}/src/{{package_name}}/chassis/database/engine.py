@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, event
-from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.engine import AdaptedConnection, ExceptionContext
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from .database_errors import DatabaseAwayError
 
 WRITES = "chassis_writes"
 """The execution option of connections that are going to write."""
@@ -75,6 +77,7 @@ def make_engine(
         url.difference_update_query(["sslmode"]), connect_args=arguments, **options
     )
     _find_dead_connections(engine)
+    _give_up_silent_connections(engine)
     return engine
 
 
@@ -125,6 +128,17 @@ def _find_dead_connections(engine: AsyncEngine) -> None:
                 connection.run_async(_ping)
             except Exception as error:
                 raise DisconnectionError("the connection died while it was idle") from error
+
+
+def _give_up_silent_connections(engine: AsyncEngine) -> None:
+    """Name the driver's own timeout: the server should have ended the statement, and said so."""
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def _name(context: ExceptionContext) -> None:
+        if isinstance(context.original_exception, TimeoutError):
+            context.is_disconnect = True
+            context.invalidate_pool_on_disconnect = False
+            raise DatabaseAwayError("the server doesn't answer") from context.original_exception
 
 
 async def _ping(driver_connection: Any) -> None:

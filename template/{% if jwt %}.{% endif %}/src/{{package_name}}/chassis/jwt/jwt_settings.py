@@ -27,13 +27,11 @@ def _pinned(algorithms: tuple[str, ...]) -> tuple[str, ...]:
     if unknown := [name for name in algorithms if name not in ALGORITHMS]:
         raise ValueError(f"must list algorithms of {', '.join(ALGORITHMS)}, not {unknown[0]!r}")
     if len({name in HMAC for name in algorithms}) > 1:
-        raise ValueError("must not list algorithms for secrets (HS...) beside those for public keys")
+        raise ValueError("must not mix algorithms for a secret (HS...) with others")
     return algorithms
 
 
-Algorithms = Annotated[
-    tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_pinned)
-]
+Algorithms = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_pinned)]
 
 
 class JwtSettings(ChassisSettings):
@@ -89,9 +87,8 @@ class JwtSettings(ChassisSettings):
         }
         given = [name for name, value in sources.items() if value is not None]
         if len(given) != 1:
-            raise _conflict(
-                f"{', '.join(sources)}: set exactly one of them, not {' and '.join(given) or 'none'}"
-            )
+            found = " and ".join(given) or "none"
+            raise _conflict(f"set exactly one of {', '.join(sources)}, not {found}")
         if wrong := self._wrong_key(given[0]):
             raise _conflict(wrong)
         return self
@@ -114,7 +111,7 @@ class JwtSettings(ChassisSettings):
             told = "is no JSON" if isinstance(error, json.JSONDecodeError) else str(error)
             return f"{source} is refused: it {told}"
         if self.jwt_jwks_url is not None and not _is_safe(self.jwt_jwks_url):
-            return f"{source} is refused: it must be https://, or whoever is in between has the keys"
+            return f"{source} is refused: it must be https://, or anybody could give the keys"
         return None
 
 

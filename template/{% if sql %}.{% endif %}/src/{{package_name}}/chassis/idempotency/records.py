@@ -111,7 +111,7 @@ async def remember(
         try:
             done = await connection.execute(_INSERT[connection.dialect.name], row)
         except DBAPIError as error:
-            if isinstance(unavailable(error), DatabaseBusyError):
+            if isinstance(unavailable(error, writing=True), DatabaseBusyError):
                 raise KeyInUseError from error
             raise
         if done.rowcount == 1:
@@ -122,7 +122,9 @@ async def remember(
     raise KeyInUseError
 
 
-async def _find(connection: AsyncConnection, request: IdempotentRequest) -> Row[*tuple[Any, ...]] | None:
+async def _find(
+    connection: AsyncConnection, request: IdempotentRequest
+) -> Row[*tuple[Any, ...]] | None:
     table = idempotency_keys.c
     query = select(table.fingerprint, table.status, table.headers, table.body)
     found = await connection.execute(

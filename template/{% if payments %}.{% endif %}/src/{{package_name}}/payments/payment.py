@@ -67,15 +67,15 @@ class PaymentOrder(BaseModel):
 
 
 class Payment(BaseModel):
-    """A payment as it is stored and shown."""
+    """A payment as it is stored and shown; by the rules of its day, which may have changed."""
 
     model_config = ConfigDict(frozen=True)
 
     id: UUID
     status: PaymentStatus
-    amount: Amount
-    currency: Currency
-    reference: Reference
+    amount: int
+    currency: str
+    reference: str
     created_at: datetime
 
 

@@ -90,4 +90,4 @@ async def change_status(
 
 
 def _payment(row: Row[Any]) -> Payment:
-    return Payment.model_construct(**row._mapping)
+    return Payment(**row._mapping)

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -77,7 +77,8 @@ class Server:
     def _end(self, number: signal.Signals) -> None:
         if self._process is None:
             return
-        self._signal(number)
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended by itself
+            self._signal(number)
         self._process.wait(_PATIENCE)
         self._process = None
 
@@ -122,20 +123,8 @@ class Postgres(Server):
 
     def answers(self) -> bool:
         """See above."""
-        done = subprocess.run(
-            [
-                str(self._bin / "pg_isready"),
-                "-q",
-                "-U",
-                _OWNER,
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(self.port),
-            ],
-            check=False,
-            timeout=10,
-        )
+        command = [str(self._bin / "pg_isready"), "--quiet", f"--dbname={self.url()}"]
+        done = subprocess.run(command, check=False, timeout=10)
         return done.returncode == 0
 
     def create(self, database: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
 
 from .. import logs
 from .database_errors import (
@@ -116,17 +117,17 @@ class Database:
                 pass
         return True
 
-    async def give_back(self) -> int:
-        """Close the connections that nobody uses at the moment; how many they were."""
+    async def give_back(self) -> None:
+        """Close the connections that nobody uses at the moment; the next one is opened anew."""
+        # The pool forgets how many are in use, so that it could open too many: the gate doesn't.
+        await greenlet_spawn(self._engine.pool.dispose)
+
+    @property
+    def idle(self) -> int:
+        """How many connections are open that nobody uses."""
         pool: Any = self._engine.pool
-        closed = 0
-        while pool.checkedin() and self.gate.in_use < self.gate.size:
-            async with self.gate.place():
-                connection = await self._engine.raw_connection()
-                connection.invalidate()
-                connection.close()
-            closed += 1
-        return closed
+        idle: int = pool.checkedin()
+        return idle
 
     async def close(self) -> None:
         """Close all connections."""

@@ -63,8 +63,11 @@ _SQLITE_BUSY = {5, 6}
 _SQLITE_AWAY = {8, 10, 11, 13, 14, 26}  # read-only, I/O, corrupt, full, can't open, no database
 
 
-def unavailable(error: BaseException, *, writing: bool) -> DatabaseUnavailableError | None:
-    """What a driver's error means, or None when it is about the statement itself."""
+def unavailable(error: BaseException, *, writing: bool = True) -> DatabaseUnavailableError | None:
+    """What a driver's error means, or None when it is about the statement itself.
+
+    That a server is read-only is a fault of the server's only for those who are `writing`.
+    """
     if isinstance(error, DatabaseUnavailableError):
         return error
     if isinstance(error, NoConnectionError):

@@ -6,13 +6,13 @@ would run them at once, and a worker's start would take as long as they do.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from alembic import context
 from alembic.operations import MigrationScript
-from alembic.runtime.migration import MigrationContext
+from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
@@ -91,9 +91,17 @@ def _run(connection: Connection) -> None:
         transaction_per_migration=True,  # no lock outlives the migration that needs it
         render_as_batch=True,  # SQLite can alter little: Alembic makes a new table then
         process_revision_directives=_place,
+        on_version_apply=_say,
     )
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _say(
+    ctx: MigrationContext, step: MigrationInfo, heads: Collection[Any], run_args: Mapping[str, Any]
+) -> None:
+    word = "up to" if step.is_upgrade else "back from"
+    print(f"{word} {step.up_revision_id}")
 
 
 def _place(

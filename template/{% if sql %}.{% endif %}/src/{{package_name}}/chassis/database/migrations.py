@@ -45,8 +45,18 @@ def _print() -> None:
         literal_binds=True,
         transaction_per_migration=True,
     )
+    # Who pipes this into psql has no connection of ours that is bounded already.
+    seconds = _default_lock_timeout()
+    context.get_context().impl.static_output(f"SET lock_timeout = '{seconds:g}s';")
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _default_lock_timeout() -> float:
+    seconds: float = DatabaseSettings.model_fields[
+        "database_migration_lock_timeout_seconds"
+    ].default
+    return seconds
 
 
 async def _migrate(read: DatabaseSettings) -> None:

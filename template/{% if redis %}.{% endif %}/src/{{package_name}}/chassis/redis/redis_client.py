@@ -28,4 +28,4 @@ def make_client(settings: RedisSettings) -> Redis:
         client_name=settings.answers.service_name,
         decode_responses=True,
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)  # which is closed with it

@@ -1,8 +1,9 @@
 """The settings of a service with Redis."""
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
 
-from ..settings import ChassisSettings
+from ..settings import ChassisSettings, refusal
 from ..settings.setting_types import Maybe
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
@@ -30,9 +31,10 @@ class RedisSettings(ChassisSettings):
         """The name of the stream that events go to."""
         return self.redis_stream or f"{self.answers.service_name}:events"
 
-    @field_validator("redis_url")
-    @classmethod
-    def _refuse_other_urls(cls, url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith(_SCHEMES):
-            raise ValueError(f"must begin with {', '.join(_SCHEMES[:-1])} or {_SCHEMES[-1]}")
-        return url
+    @model_validator(mode="after")
+    def _refuse_other_urls(self) -> "RedisSettings":
+        # Not a field's own validator: its message would be taken for one that shows the value.
+        if not self.redis_url.get_secret_value().startswith(_SCHEMES):
+            line = f"REDIS_URL is refused: it must begin with {', '.join(_SCHEMES)}"
+            raise PydanticCustomError(refusal.CONFLICT, "{wrong}", {"wrong": line})
+        return self

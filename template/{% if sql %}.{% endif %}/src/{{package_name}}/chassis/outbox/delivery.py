@@ -23,11 +23,6 @@ class Delivery:
     away: str | None = None
 
     @property
-    def blamed(self) -> dict[int, str]:
-        """The events that are at fault: the sink took others."""
-        return self.refused if self.published else {}
-
-    @property
     def reason(self) -> str | None:
         """Why not all was taken; None if it was."""
         return self.away or next(iter(self.refused.values()), None)
@@ -37,8 +32,7 @@ async def deliver(sink: Sink, events: Sequence[Waiting], seconds: float) -> Deli
     """Publish the events in their order. Never takes much longer than so many seconds.
 
     If the sink refuses a batch, its events are tried one by one, and what comes behind a refused
-    event of the same key isn't tried. When it refuses every single one, then rather the sink is at
-    fault than all of them, and none is blamed for it.
+    event of the same key isn't tried.
     """
     delivery = Delivery()
     end = asyncio.get_running_loop().time() + seconds

@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass, field, replace
 
 from ..shared import Cell, Memory, memory
 
+PATIENCE_SECONDS = 1.0
+"""What is away for less is counted, but not worth a line in the log."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -24,6 +27,8 @@ class Standing:
     """When each duty is due again."""
     away: dict[str, float] = field(default_factory=dict)
     """Since when something can't be reached."""
+    told: tuple[str, ...] = ()
+    """Of which the log has been told."""
 
     def lag(self, now: float) -> float:
         """The age in seconds of what has waited longest, by the last count."""
@@ -33,8 +38,15 @@ class Standing:
 class OutboxBoard:
     """The standing, and who does what about it."""
 
-    def __init__(self, memory: Memory, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._cell: Cell = memory.cell()
+        self._patience = patience
         self.clock = clock
 
     def read(self) -> Standing:
@@ -66,32 +78,48 @@ class OutboxBoard:
         return self._change(take)
 
     def went_away(self, name: str) -> bool:
-        """Note that this can't be reached. True for whoever says so first."""
+        """Note that this can't be reached. True for the one worker that should log it.
+
+        Not before it lasts: what comes and goes all the time would fill the log.
+        """
         now = self.clock()
+        should_tell = False
 
         def note(known: Standing) -> Standing | None:
-            if name in known.away:
+            nonlocal should_tell
+            since = known.away.get(name, now)
+            should_tell = name not in known.told and now - since >= self._patience
+            if name in known.away and not should_tell:
                 return None
-            return replace(known, away=known.away | {name: now})
+            told = (*known.told, name) if should_tell else known.told
+            return replace(known, away=known.away | {name: since}, told=told)
 
-        return self._change(note)
+        self._change(note)
+        return should_tell
 
     def came_back(self, name: str) -> float | None:
-        """Note that this can be reached; how many seconds it couldn't, for who says so first."""
+        """Note that this can be reached.
+
+        How many seconds it couldn't, for the one worker that should log it.
+        """
         if name not in self.read().away:
             return None
-        since: list[float] = []
+        seconds: float | None = None
 
         def note(known: Standing) -> Standing | None:
+            nonlocal seconds
             if name not in known.away:
                 return None
-            since.append(known.away[name])
+            if name in known.told:
+                seconds = max(0.0, self.clock() - known.away[name])
             return replace(
-                known, away={other: at for other, at in known.away.items() if other != name}
+                known,
+                away={other: since for other, since in known.away.items() if other != name},
+                told=tuple(other for other in known.told if other != name),
             )
 
         self._change(note)
-        return max(0.0, self.clock() - since[0]) if since else None
+        return seconds
 
     def _change(self, change: Callable[[Standing], Standing | None]) -> bool:
         def apply(document: object | None) -> object | None:

@@ -5,6 +5,7 @@ connection) leaves it unmarked, and it is published again: at least once, never 
 """
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 
@@ -16,6 +17,7 @@ from .outbox_board import OutboxBoard
 from .outbox_metrics import outbox as metrics
 from .sinks import Sink
 from .store import Batch, Store, Work
+from .suspects import Suspects
 
 _GATHER_SECONDS = 0.05
 """What a relay waits after a batch that wasn't full: fewer, larger batches under load."""
@@ -23,6 +25,7 @@ _HELD_SECONDS = 0.1
 """When it looks again whether those who are at work have left something."""
 _BUSY_SECONDS = 0.2
 _SETTLE_ATTEMPTS = 5
+_TELL_SECONDS = 60.0
 
 _log = logs.get_logger("chassis.outbox")
 
@@ -64,6 +67,7 @@ class Relay:
         self._max_attempts = max_attempts
         self._backoff = Backoff(max_backoff_seconds)
         self._is_away = False
+        self._suspects = Suspects()
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
 
@@ -113,16 +117,11 @@ class Relay:
             return Turn.HELD
         delivery = await self._deliver(batch)
         metrics().published(len(delivery.published))
-        parked = await self._settle(batch, delivery)
-        if delivery.refused:
-            self._tell_of_refusals(delivery, parked)
+        blamed = self._suspects.blame(delivery.published, delivery.refused)
+        parked = await self._settle(batch, delivery.published, blamed)
+        self._tell(delivery, blamed, parked)
         self._is_away = delivery.away is not None
-        if delivery.published:
-            self._sink_took_something()
         if delivery.reason is not None:
-            metrics().failed("sink")
-            if not delivery.published:
-                self._sink_took_nothing(delivery.reason)
             return Turn.FAILED
         return Turn.FULL if len(batch.events) == limit else Turn.PUBLISHED
 
@@ -131,7 +130,9 @@ class Relay:
             return Delivery()
         return await deliver(self._sink, batch.events, self._publish_seconds)
 
-    async def _settle(self, batch: Batch, delivery: Delivery) -> int:
+    async def _settle(
+        self, batch: Batch, published: Sequence[int], blamed: Mapping[int, str]
+    ) -> int:
         """Write it down. What isn't written down is published again: worth trying more than once.
 
         But not when it is the database that is away: it comes back when the lease is over.
@@ -139,18 +140,12 @@ class Relay:
         for _ in range(_SETTLE_ATTEMPTS - 1):
             try:
                 return await self._store.settle(
-                    batch,
-                    published=delivery.published,
-                    refused=delivery.blamed,
-                    max_attempts=self._max_attempts,
+                    batch, published=published, refused=blamed, max_attempts=self._max_attempts
                 )
             except (PoolTimeoutError, DatabaseBusyError):
                 await asyncio.sleep(jittered(_BUSY_SECONDS))
         return await self._store.settle(
-            batch,
-            published=delivery.published,
-            refused=delivery.blamed,
-            max_attempts=self._max_attempts,
+            batch, published=published, refused=blamed, max_attempts=self._max_attempts
         )
 
     async def _pause(self, turn: Turn) -> None:
@@ -167,20 +162,22 @@ class Relay:
             if turn is Turn.PUBLISHED:
                 await _wait(self._stopping, _GATHER_SECONDS)
 
-    def _sink_took_something(self) -> None:
-        seconds = self._board.came_back("sink")
-        if seconds is not None:
+    def _tell(self, delivery: Delivery, blamed: Mapping[int, str], parked: int) -> None:
+        """Say what is new, and not at every attempt."""
+        if delivery.published and (seconds := self._board.came_back("sink")) is not None:
             _log.info("event sink back", after_seconds=round(seconds, 3))
-
-    def _sink_took_nothing(self, reason: str) -> None:
-        if self._board.went_away("sink"):
-            _log.warning("event sink away, events wait", reason=reason)
-
-    def _tell_of_refusals(self, delivery: Delivery, parked: int) -> None:
-        metrics().refused(len(delivery.blamed))
+        if delivery.away is not None:
+            metrics().failed("sink")
+            if self._board.went_away("sink"):
+                _log.warning("event sink away, events wait", reason=delivery.away)
+        if delivery.refused:
+            metrics().refused(len(delivery.refused))
+            if self._board.take_duty("tell of refusals", _TELL_SECONDS):
+                reason = next(iter(delivery.refused.values()))
+                _log.warning("events refused", events=len(delivery.refused), reason=reason)
         if parked:
-            reason = next(iter(delivery.blamed.values()))
-            _log.error("events parked", events=parked, reason=reason, attempts=self._max_attempts)
+            reason = next(iter(blamed.values()))
+            _log.error("events parked", events=parked, attempts=self._max_attempts, reason=reason)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

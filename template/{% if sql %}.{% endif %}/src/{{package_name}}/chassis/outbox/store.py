@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Row,
+    Select,
     any_,
     bindparam,
     delete,
@@ -203,24 +204,7 @@ class Store:
     async def _oldest(
         self, connection: AsyncConnection, lane: int, limit: int
     ) -> Sequence[Waiting]:
-        earlier = outbox_events.alias()
-        is_behind = (
-            exists()
-            .where(
-                earlier.c.key == _columns.key,
-                earlier.c.sequence < _columns.sequence,
-                earlier.c.published_at.is_(None),
-                earlier.c.parked_at.is_not(None),
-            )
-            .label("is_behind")
-        )
-        query = (
-            select(outbox_events, is_behind)
-            .where(_columns.lane == lane, waits)
-            .order_by(_columns.sequence)
-            .limit(limit)
-        )
-        rows = (await connection.execute(query)).all()
+        rows = (await connection.execute(waiting_in(lane, limit))).all()
         behind = [row.sequence for row in rows if row.is_behind]
         if behind:
             # The order of a key is kept, so that they wait with it; and out of the others' way.
@@ -230,6 +214,23 @@ class Store:
                 .values(parked_at=datetime.now(UTC), error=_BEHIND)
             )
         return [_waiting(row) for row in rows if not row.is_behind]
+
+
+def waiting_in(lane: int, limit: int) -> Select[tuple[object, ...]]:
+    """The oldest events of a lane, and whether each is behind a parked one of its key."""
+    earlier = outbox_events.alias()
+    is_behind = exists().where(
+        earlier.c.key == _columns.key,
+        earlier.c.sequence < _columns.sequence,
+        earlier.c.published_at.is_(None),
+        earlier.c.parked_at.is_not(None),
+    )
+    return (
+        select(outbox_events, is_behind.label("is_behind"))
+        .where(_columns.lane == lane, waits)
+        .order_by(_columns.sequence)
+        .limit(limit)
+    )
 
 
 def _waiting(row: Row[tuple[object, ...]]) -> Waiting:

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
+from ..database.departure import is_leaving
 from ..service import Service
 from . import bell, outbox_board, outbox_health
 from .keeper import Keeper
@@ -57,7 +58,12 @@ async def _relaying(service: Service) -> AsyncIterator[Relay]:
     settings = OutboxSettings.current()
     board = outbox_board.current
     store = Store(service.state.database, lease_seconds=settings.outbox_lease_seconds)
-    keeper = Keeper(store, board, retention=timedelta(days=settings.outbox_retention_days))
+    keeper = Keeper(
+        store,
+        board,
+        retention=timedelta(days=settings.outbox_retention_days),
+        is_leaving=is_leaving,
+    )
     async with service.state.event_sink_opener() as sink:
         relay = Relay(
             store,
@@ -68,6 +74,7 @@ async def _relaying(service: Service) -> AsyncIterator[Relay]:
             publish_seconds=settings.outbox_publish_timeout_seconds,
             max_backoff_seconds=settings.outbox_max_backoff_seconds,
             max_attempts=settings.outbox_max_attempts,
+            is_leaving=is_leaving,
         )
         keeping = asyncio.create_task(keeper.run(), name="outbox keeper")
         relaying = asyncio.create_task(relay.run(), name="outbox relay")

@@ -31,17 +31,19 @@ class Keeper:
         board: OutboxBoard,
         *,
         retention: timedelta,
+        is_leaving: Callable[[], bool] = lambda: False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
         self._board = board
         self._retention = retention
+        self._is_leaving = is_leaving
         self._clock = clock
         self._count_every = COUNT_SECONDS
 
     async def run(self) -> None:
-        """Do what is due until it is cancelled."""
-        while True:
+        """Do what is due until it is cancelled, or the worker leaves."""
+        while not self._is_leaving():
             await self._quietly(self.count)
             await self._quietly(self.purge)
             await asyncio.sleep(jittered(COUNT_SECONDS / 2))

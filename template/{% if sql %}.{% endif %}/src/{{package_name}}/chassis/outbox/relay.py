@@ -5,7 +5,7 @@ connection) leaves it unmarked, and it is published again: at least once, never 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 
@@ -25,6 +25,7 @@ _HELD_SECONDS = 0.1
 """When it looks again whether those who are at work have left something."""
 _BUSY_SECONDS = 0.2
 _SETTLE_ATTEMPTS = 5
+_LEAVING_FACTOR = 10
 _TELL_SECONDS = 60.0
 
 _log = logs.get_logger("chassis.outbox")
@@ -57,6 +58,7 @@ class Relay:
         publish_seconds: float,
         max_backoff_seconds: float,
         max_attempts: int,
+        is_leaving: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
         self._sink = sink
@@ -65,6 +67,7 @@ class Relay:
         self._poll = poll_seconds
         self._publish_seconds = publish_seconds
         self._max_attempts = max_attempts
+        self._is_leaving = is_leaving
         self._backoff = Backoff(max_backoff_seconds)
         self._is_away = False
         self._suspects = Suspects()
@@ -156,7 +159,10 @@ class Relay:
         elif turn is Turn.HELD:
             await _wait(self._stopping, jittered(_HELD_SECONDS))
         elif turn is Turn.IDLE:
-            await _wait(self._woken, jittered(self._poll * 4 / 3))  # on average, what is set
+            # On average what is set. A worker that leaves has given its connections back, and
+            # opens one for events of its own.
+            seconds = jittered(self._poll * 4 / 3)
+            await _wait(self._woken, seconds * (_LEAVING_FACTOR if self._is_leaving() else 1))
         else:
             self._backoff.succeeded()
             if turn is Turn.PUBLISHED:

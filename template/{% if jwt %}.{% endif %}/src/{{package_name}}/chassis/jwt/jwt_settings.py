@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
@@ -23,15 +23,9 @@ def _split(value: object) -> object:
     return tuple(part for item in value.split(",") if (part := item.strip()))
 
 
-def _pinned(algorithms: tuple[str, ...]) -> tuple[str, ...]:
-    if unknown := [name for name in algorithms if name not in ALGORITHMS]:
-        raise ValueError(f"must list algorithms of {', '.join(ALGORITHMS)}, not {unknown[0]!r}")
-    if len({name in HMAC for name in algorithms}) > 1:
-        raise ValueError("must not mix algorithms for a secret (HS...) with others")
-    return algorithms
-
-
-Algorithms = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_pinned)]
+# Which ones are checked below, with the rest: a validator's own message would be hidden for fear
+# that it shows a secret.
+Algorithms = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class JwtSettings(ChassisSettings):
@@ -79,6 +73,8 @@ class JwtSettings(ChassisSettings):
 
     @model_validator(mode="after")
     def _refuse_keys_that_verify_nothing(self) -> "JwtSettings":
+        if wrong := _unpinned(self.jwt_algorithms):
+            raise _conflict(f"JWT_ALGORITHMS is refused: it must {wrong}")
         sources = {
             "JWT_SECRET_KEY": self.jwt_secret_key,
             "JWT_PUBLIC_KEY": self.jwt_public_key,
@@ -113,6 +109,14 @@ class JwtSettings(ChassisSettings):
         if self.jwt_jwks_url is not None and not _is_safe(self.jwt_jwks_url):
             return f"{source} is refused: it must be https://, or anybody could give the keys"
         return None
+
+
+def _unpinned(algorithms: tuple[str, ...]) -> str | None:
+    if set(algorithms) - set(ALGORITHMS):
+        return f"list algorithms of {', '.join(ALGORITHMS)}"
+    if len({name in HMAC for name in algorithms}) > 1:
+        return "not mix algorithms for a secret (HS...) with others"
+    return None
 
 
 def _unfit(algorithm: str) -> str:

@@ -58,20 +58,20 @@ async def _run(service: Service) -> None:
         _log.debug("idempotency keys forgotten", keys=forgotten)
 
 
-async def forget(database: Database, age: timedelta) -> int:
-    """Delete keys older than that, a few at a time so that nobody waits; return how many."""
+async def forget(database: Database, age: timedelta, *, batch: int = _BATCH) -> int:
+    """Delete keys older than that, a batch at a time so that nobody waits; return how many."""
     table = idempotency_keys.c
     old = (
         select(table.scope, table.key)
         .where(table.created_at < datetime.now(UTC) - age)
-        .limit(_BATCH)
+        .limit(batch)
     )
     statement = delete(idempotency_keys).where(tuple_(table.scope, table.key).in_(old))
     forgotten = 0
     while True:
         async with database.transaction() as connection:
-            batch = (await connection.execute(statement)).rowcount
-        forgotten += batch
-        if batch < _BATCH:
+            deleted = (await connection.execute(statement)).rowcount
+        forgotten += deleted
+        if deleted < batch:
             return forgotten
         await asyncio.sleep(_PAUSE)

@@ -99,6 +99,7 @@ class Upstream:
             self.breaker = breakers.current.get(name, **self.policy.breaker_options)
         except ValueError as error:
             raise ValueError(f"upstream {name!r}: {error}") from None
+        upstream_client.prepare()
         self.name = name
         self._url = url
         self._headers = headers

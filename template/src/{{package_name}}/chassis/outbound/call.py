@@ -99,8 +99,10 @@ class Call:
         if not isinstance(error, AttemptFailedError) or self._breaker.state in _NO_CALLS:
             return False
         asked = 0.0
-        if isinstance(error.outcome, httpx2.Response):
-            asked = retries.retry_after(error.outcome.status_code, error.outcome.headers)
+        if isinstance(reply := error.outcome, httpx2.Response):
+            if reply.status_code not in retries.WORTH_ANOTHER_TRY:
+                return False
+            asked = retries.retry_after(reply.status_code, reply.headers)
         pause = retries.pause(self._number, asked)
         return pause if pause < self._left() else False
 

@@ -216,7 +216,7 @@ def test_the_gateway_learns_whose_call_it_is(service: Service, gateway: Gateway)
     assert seen["x-request-id"] == "r-77"
     assert (seen["traceparent"], seen["tracestate"]) == (parent, "vendor=1")
     assert not {"authorization", "cookie"} & seen.keys()
-    assert service.find_logs(request_id="r-77", message="upstream attempt", status_code=200)
+    service.wait_log(request_id="r-77", message="upstream attempt", status_code=200)
 
 
 def test_it_is_measured_and_logged(service: Service, gateway: Gateway) -> None:
@@ -241,10 +241,10 @@ def test_it_is_measured_and_logged(service: Service, gateway: Gateway) -> None:
         )
 
     eventually(settled, 10)
+    service.wait_log(logger="chassis.upstream", message="upstream call failed")
     failed = service.find_logs(logger="chassis.upstream", message="upstream call failed")
-    assert failed
     assert {line["level"] for line in failed} == {"warning"}
-    assert service.find_logs(logger="chassis.breaker", after="open")
+    service.wait_log(logger="chassis.breaker", after="open")
     assert service.complaints() == []
     loggers = {record["logger"] for record in service.logs()}
     assert not {name for name in loggers if name.startswith(("httpx2", "httpcore2", "stamina"))}

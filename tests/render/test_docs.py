@@ -8,7 +8,10 @@ import support
 
 PAGES = [
     *sorted((support.REPOSITORY / "docs").rglob("*.md")),
-    *(support.REPOSITORY / name for name in ("README.md", "hooks/README.md")),
+    *(
+        support.REPOSITORY / name
+        for name in ("README.md", "benchmarks/README.md", "hooks/README.md")
+    ),
 ]
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)

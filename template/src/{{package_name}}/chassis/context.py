@@ -7,17 +7,22 @@ bound deep inside an endpoint shows on the access line as well.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class RequestContext:
     """One request, as the logs know it.
 
     ``bound`` holds further fields for the log lines of this request; ``None`` until something is
-    bound, because most requests never bind anything.
+    bound, because most requests never bind anything. ``trace_headers`` are the W3C Trace Context
+    that it came with, for the calls that are made for it.
     """
 
-    __slots__ = ("bound", "method", "path", "request_id", "trace_id", "user_id")
+    __slots__ = ("bound", "method", "path", "request_id", "trace_headers", "trace_id", "user_id")
 
     def __init__(
         self,
@@ -27,6 +32,7 @@ class RequestContext:
         path: str,
         user_id: str | None = None,
         bound: dict[str, object] | None = None,
+        trace_headers: Mapping[str, str] = NO_HEADERS,
     ) -> None:
         self.request_id = request_id
         self.trace_id = trace_id
@@ -34,6 +40,7 @@ class RequestContext:
         self.path = path
         self.user_id = user_id
         self.bound = bound
+        self.trace_headers = trace_headers
 
     def __repr__(self) -> str:
         return f"<RequestContext {self.request_id} {self.method} {self.path}>"

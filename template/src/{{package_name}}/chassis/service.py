@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -26,8 +26,12 @@ from .http import docs, problems
 from .http.inflight import InFlight
 from .http.middleware import RequestMiddleware
 from .models import ModelRegistry, model_board
+from .outbound import Headers, Upstream, UpstreamOptions, Url
 from .resources import Opener, Resources
 from .settings import ChassisSettings
+
+if TYPE_CHECKING:
+    from typing import Unpack
 
 _SOURCE = "chassis"
 _LOOK_SECONDS = 0.05
@@ -59,6 +63,8 @@ class Service(FastAPI):
         self.models = ModelRegistry()
         """What this service predicts with."""
         self.models.observe(model_board.current.publish)
+        self.upstreams: dict[str, Upstream] = {}
+        """The HTTP services that this one calls, by name."""
         self.background = BackgroundTasks()
         """Work that outlives a request."""
         self.in_flight = InFlight()
@@ -82,6 +88,26 @@ class Service(FastAPI):
         open stops the worker, and with it the service: open lazily what may be away at the start.
         """
         self._openers.append((name, opener))
+
+    def upstream(
+        self,
+        name: str,
+        url: Url,
+        *,
+        headers: Headers | None = None,
+        **options: "Unpack[UpstreamOptions]",
+    ) -> Upstream:
+        """Declare an HTTP service that this one calls; each worker opens its own connections.
+
+        `url` is a text, or a callable that is asked when the settings are read; so is `headers`,
+        those of every call. The options bound the calls: see `UpstreamPolicy`. Raises ValueError
+        for what makes no sense, and for a name that is declared already.
+        """
+        if name in self.upstreams:
+            raise ValueError(f"upstream {name!r} is declared twice")
+        made = self.upstreams[name] = Upstream(name, url, headers=headers, **options)
+        self.resource(name, made.open)
+        return made
 
     def build_middleware_stack(self) -> ASGIApp:
         """Put the chassis' own layers around all of the application. Called once in each worker."""

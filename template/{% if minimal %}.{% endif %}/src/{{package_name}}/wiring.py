@@ -1,4 +1,4 @@
-"""What this service is made of: its routes, health checks and resources. Yours to change."""
+"""What this service is made of: routes, health checks, resources, upstreams. Yours to change."""
 
 from .chassis import Service
 from .routes import greeting
@@ -15,5 +15,11 @@ def wire(service: Service) -> None:
     as `service.state.pool` (in a route: `request.app.state.pool`):
 
         service.resource("pool", open_pool)  # open_pool() returns an async context manager
+
+    A service that this one calls, with a deadline, retries and a circuit breaker; in a route it is
+    a parameter of the type `Annotated[Upstream, Depends(upstream("gateway"))]`, both names from
+    `.chassis.outbound`:
+
+        service.upstream("gateway", url=lambda: Settings.current().payment_gateway_url, deadline=5)
     """
     service.include_router(greeting.router)

@@ -7,8 +7,11 @@ from random import getrandbits
 from starlette.types import Scope
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
-_TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}.*")
-_NO_TRACE = b"0" * 32
+# W3C Trace Context, 3.2: version, trace id, parent id, flags; later versions may have more.
+_TRACE_PARENT = re.compile(
+    rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
+)
+_TRACE_STATE = re.compile(rb"[ -~\t]{1,2048}")
 
 
 def request_id(given: bytes | None) -> str:
@@ -36,12 +39,33 @@ def is_allowed_host(header: bytes, patterns: Iterable[str]) -> bool:
 
 def trace_id(traceparent: bytes | None) -> str | None:
     """The trace id of a W3C Trace Context header, or None where it is missing or malformed."""
-    if traceparent is None:
-        return None
+    found = None if traceparent is None else _parsed(traceparent)
+    return None if found is None else found[2].decode()
+
+
+def trace_headers(scope: Scope) -> dict[str, str]:
+    """The W3C Trace Context of a request as it is passed on, lower case; empty if it has none.
+
+    It is passed on as it came; a later version as the one known here (3.4 of the recommendation).
+    Without a `traceparent` that can be read, `tracestate` means nothing.
+    """
+    given = scope["headers"]
+    parents = [value for name, value in given if name == b"traceparent"]
+    found = _parsed(parents[0]) if len(parents) == 1 else None
+    if found is None:
+        return {}
+    sampled = int(found[4], 16) & 1
+    flags = found[4].decode() if found[1] == b"00" else f"{sampled:02x}"
+    headers = {"traceparent": f"00-{found[2].decode()}-{found[3].decode()}-{flags}"}
+    state = b",".join(value for name, value in given if name == b"tracestate")
+    if _TRACE_STATE.fullmatch(state):
+        headers["tracestate"] = state.decode()
+    return headers
+
+
+def _parsed(traceparent: bytes) -> re.Match[bytes] | None:
     found = _TRACE_PARENT.fullmatch(traceparent)
-    if found is None or found[1] == _NO_TRACE:
-        return None
-    return found[1].decode()
+    return None if found is None or (found[1] == b"00" and found[5]) else found
 
 
 def security_headers(*, hsts_seconds: int) -> list[tuple[bytes, bytes]]:

@@ -20,7 +20,14 @@ from ..settings import ChassisSettings
 from . import conversation
 from .conversation import Conversation
 from .exchange import Exchange, Header
-from .headers import has_two_hosts, is_allowed_host, request_id, security_headers, trace_id
+from .headers import (
+    has_two_hosts,
+    is_allowed_host,
+    request_id,
+    security_headers,
+    trace_headers,
+    trace_id,
+)
 from .inflight import InFlight
 from .problems import UNEXPECTED
 
@@ -228,6 +235,8 @@ class RequestMiddleware:
             scope.get("method", "WEBSOCKET"),
             scope["path"][:_PATH_LIMIT],
         )
+        if identity.trace_id is not None:
+            identity.trace_headers = trace_headers(scope)
         # The server runs each request in a task of its own: nothing has to be reset afterwards.
         context.current.set(identity)
         scope.setdefault("state", {})["request_id"] = identity.request_id

@@ -5,6 +5,7 @@ caller's report leads to a log line, ``request_id``.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -17,7 +18,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from ..breaker import CircuitOpenError
 from ..models import ModelNotReadyError
+from ..outbound.upstream_errors import UpstreamBusyError, UpstreamError, UpstreamTimeoutError
 from ..validation import safe_message
 
 MEDIA_TYPE = "application/problem+json"
@@ -115,6 +118,10 @@ def install(app: Starlette) -> None:
     app.add_exception_handler(HTTPException, _refuse)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(ModelNotReadyError, _refuse_not_ready)
+    app.add_exception_handler(CircuitOpenError, _refuse_while_open)
+    app.add_exception_handler(UpstreamBusyError, _refuse_while_busy)
+    app.add_exception_handler(UpstreamTimeoutError, _fail_for_lateness)
+    app.add_exception_handler(UpstreamError, _fail_for_upstream)
     app.add_exception_handler(ClientDisconnect, _fall_silent)
     app.add_exception_handler(Exception, _fail)
 
@@ -162,6 +169,44 @@ async def _refuse_not_ready(request: Request, error: Exception) -> Response:
         HTTPStatus.SERVICE_UNAVAILABLE,
         detail="A model that this needs isn't ready.",
         headers={"Retry-After": "5"},
+        request_id=_request_id(request),
+    )
+
+
+# Callers aren't told which service it is: that is for the log, which the request's id leads to.
+
+
+async def _refuse_while_open(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CircuitOpenError)  # noqa: S101 - as above
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        detail="Something that this needs fails. Try again later.",
+        headers={"Retry-After": str(max(1, math.ceil(error.retry_after)))},
+        request_id=_request_id(request),
+    )
+
+
+async def _refuse_while_busy(request: Request, error: Exception) -> Response:
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        detail="Something that this needs is busy. Try again soon.",
+        headers={"Retry-After": "1"},
+        request_id=_request_id(request),
+    )
+
+
+async def _fail_for_lateness(request: Request, error: Exception) -> Response:
+    return problem(
+        HTTPStatus.GATEWAY_TIMEOUT,
+        detail="Something that this needs didn't answer in time.",
+        request_id=_request_id(request),
+    )
+
+
+async def _fail_for_upstream(request: Request, error: Exception) -> Response:
+    return problem(
+        HTTPStatus.BAD_GATEWAY,
+        detail="Something that this needs gave no usable answer.",
         request_id=_request_id(request),
     )
 

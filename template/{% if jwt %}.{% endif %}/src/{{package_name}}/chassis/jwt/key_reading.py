@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from ..outbound import Upstream
 from . import verification_keys
 from .jwt_settings import MAX_JWKS_BYTES, JwtSettings
 from .key_source import CachedKeys, FixedKey, KeySource
@@ -42,8 +43,6 @@ async def _reader(settings: JwtSettings) -> AsyncIterator[Read]:
     if url is None:
         yield lambda: asyncio.to_thread(settings.read_jwks_file)
         return
-    from ..outbound import Upstream
-
     path = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
     origin = str(url).removesuffix(path) if path != "/" else str(url)
     upstream = Upstream(UPSTREAM, origin, deadline=FETCH_SECONDS, max_response_bytes=MAX_JWKS_BYTES)

@@ -15,7 +15,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 import support
 
@@ -40,6 +41,9 @@ class Server:
         """The pid of the server, or None while it doesn't run."""
         return self._process.pid if self._process else None
 
+    owner: Mapping[str, Any] = MappingProxyType({})
+    """Whose process it is, for `Popen`; by default that of who runs the tests."""
+
     def command(self) -> Sequence[str]:
         """What runs the server in the foreground."""
         raise NotImplementedError
@@ -54,6 +58,8 @@ class Server:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(),
+                cwd="/",
+                **self.owner,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -77,14 +83,9 @@ class Server:
     def _end(self, number: signal.Signals) -> None:
         if self._process is None:
             return
-        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended by itself
-            self._signal(number)
+        self._process.send_signal(number)
         self._process.wait(_PATIENCE)
         self._process = None
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
 
 
 class Postgres(Server):
@@ -104,11 +105,11 @@ class Postgres(Server):
         self._data = folder / "data"
         if os.geteuid() == 0:
             shutil.chown(folder, _OWNER, _OWNER)
-        subprocess.run(
-            [*_as_owner(), str(self._bin / "initdb"), "--pgdata", str(self._data),
-             "--username", _OWNER, "--auth", "trust", "--encoding", "UTF8", "--no-sync"],
-            check=True, stdout=subprocess.DEVNULL, timeout=60, cwd="/",
-        )  # fmt: skip
+            self.owner = {"user": _OWNER, "group": _OWNER, "extra_groups": []}
+        options = ("--username", _OWNER, "--auth", "trust", "--encoding", "UTF8", "--no-sync")
+        command = [str(self._bin / "initdb"), "--pgdata", str(self._data), *options]
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "timeout": 60, "cwd": "/"}
+        subprocess.run(command, check=True, **quiet, **self.owner)
 
     def url(self, database: str = "postgres", user: str = _OWNER) -> str:
         """The URL of one of its databases."""
@@ -118,8 +119,7 @@ class Postgres(Server):
         """See above."""
         options = [f"-c{name}={value}" for name, value in self._settings.items()]
         program = str(self._bin / "postgres")
-        # exec, so that the process to be signalled is the server and nobody in between.
-        return [*_as_owner(), program, "-D", str(self._data), "-p", str(self.port), *options]
+        return [program, "-D", str(self._data), "-p", str(self.port), *options]
 
     def answers(self) -> bool:
         """See above."""
@@ -151,10 +151,19 @@ class Postgres(Server):
         # SIGQUIT is PostgreSQL's own "immediate": a SIGKILL would leave its children behind.
         self._end(signal.SIGQUIT)
 
-    def _signal(self, number: signal.Signals) -> None:
-        # runuser stays in between and passes only some signals on: the server has a file for this.
-        lines = (self._data / "postmaster.pid").read_text().splitlines()
-        os.kill(int(lines[0]), number)
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Let it take connections and say nothing, as behind a network that swallows packets."""
+        assert self.pid is not None
+        processes = [self.pid, *_descendants(self.pid)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
 
 
 class Redis(Server):
@@ -225,8 +234,9 @@ def _folder(prefix: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _as_owner() -> list[str]:
-    return ["runuser", "-u", _OWNER, "--"] if os.geteuid() == 0 else []
+def _descendants(process: int) -> list[int]:
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [pid for child in map(int, children) for pid in (child, *_descendants(child))]
 
 
 def _postgres_bin() -> Path:

@@ -57,7 +57,7 @@ class Gate:
         self._clock = clock
         self._free = size
         self._queue: deque[asyncio.Future[None]] = deque()
-        self._pace = Pace()
+        self._pace = Pace(size)
 
     @property
     def in_use(self) -> int:

@@ -9,11 +9,15 @@ _STEPS = 8
 class Pace:
     """The time that one step takes on average, and what follows for those further back.
 
-    All times are seconds of one clock, whichever. It starts anew with every queue: what was slow
+    All times are seconds of one clock, whichever. `places` move at a time, and those that were taken
+    together are often left together: a queue may well stand still for a whole turn of them.
+
+    It starts anew with every queue: what was slow
     before, such as opening the first connections, isn't held against those who come now.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, places: int = 1) -> None:
+        self._places = places
         self._moved_at = 0.0
         self._step = 0.0
         self._steps = 0
@@ -34,4 +38,5 @@ class Pace:
         if self._steps < _STEPS:
             return 0.0
         # A queue that has come to a halt shows it by what the next step takes already.
-        return max(self._step, now - self._moved_at) * (ahead + 1)
+        turn = max(self._step * self._places, now - self._moved_at)
+        return turn * (ahead + 1) / self._places

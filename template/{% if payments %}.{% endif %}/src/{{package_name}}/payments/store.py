@@ -1,5 +1,6 @@
 """The table of payments and its queries. They run in the caller's transaction."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..chassis.database import UtcTime, metadata
 from .payment import MAX_REFERENCE, Payment, PaymentStatus
+
+# Literally: an index for some rows is used by queries that say the same, not by parameters.
+WAITS = text("status = 'accepted'")
 
 payments = Table(
     "payments",
@@ -24,12 +28,7 @@ payments = Table(
     Column("idempotency_key", String(255), nullable=False),
     # From when on it may be captured, or captured again; see capture.py.
     Column("capture_at", UtcTime, nullable=False),
-    Index(
-        "ix_payments_to_capture",
-        "capture_at",
-        postgresql_where=text("status = 'accepted'"),
-        sqlite_where=text("status = 'accepted'"),
-    ),
+    Index("ix_payments_to_capture", "capture_at", postgresql_where=WAITS, sqlite_where=WAITS),
 )
 
 _INSERT = payments.insert()  # made once: building a statement costs as much as sending it
@@ -87,6 +86,37 @@ async def change_status(
     )
     row = changed.one_or_none()
     return None if row is None else _payment(row)
+
+
+async def lease_due(
+    connection: AsyncConnection, now: datetime, *, until: datetime, limit: int
+) -> list[Payment]:
+    """Take payments that are to be captured now; until then nobody else gets them.
+
+    Workers skip what others are taking, rather than wait for it.
+    """
+    due = (
+        select(payments.c.id)
+        .where(WAITS, payments.c.capture_at <= now)
+        .order_by(payments.c.capture_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    leased = await connection.execute(
+        update(payments)
+        .where(payments.c.id.in_(select(due.c.id)))
+        .values(capture_at=until)
+        .returning(*_SHOWN.selected_columns)
+    )
+    return [_payment(row) for row in leased]
+
+
+async def put_off(connection: AsyncConnection, payment_id: UUID, until: datetime) -> None:
+    """Let a payment be captured from then on."""
+    await connection.execute(
+        update(payments).where(payments.c.id == payment_id).values(capture_at=until)
+    )
 
 
 def _payment(row: Row[Any]) -> Payment:

@@ -1,6 +1,6 @@
 """A consumer of the payments' events: an example, for you to copy to the service that needs them.
 
-    uv run python -m <package>.payments.consumer
+    make consume
 
 It belongs to a consumer group: Redis keeps for the group what was delivered and not acknowledged.
 An event that it was given and hasn't acknowledged comes first, so that one which fails holds up

@@ -31,7 +31,15 @@ _BEHIND = "behind a parked event of its key"
 _ERROR_CHARACTERS = 500
 
 _columns = outbox_events.c
-_lane_has_work = exists().where(_columns.lane == outbox_lanes.c.lane, waits)
+# Not EXISTS: PostgreSQL might make it a join, and read all that waits to find the lanes.
+_lane_has_work = (
+    select(_columns.sequence)
+    .where(_columns.lane == outbox_lanes.c.lane, waits)
+    .correlate(outbox_lanes)
+    .limit(1)
+    .scalar_subquery()
+    .is_not(None)
+)
 _is_free = outbox_lanes.c.held_until <= DatabaseClock()
 
 

@@ -90,8 +90,8 @@ def _table(report: Report) -> str:
         text[number + 1 : number + 1] = [f"    {told}" for told in shown["differences"]]
     if report.payments > len(report.shown):
         text.append("...")
-    counts = f"{report.payments} payments, {report.replies} replies, {report.events} events"
-    return "\n".join([*text, f"{counts}: {report.differences or 'no'} differences"])
+    names = ("payments", "replies", "events", "differences")
+    return "\n".join([*text, ", ".join(f"{name}: {getattr(report, name)}" for name in names)])
 
 
 def _cells(shown: dict[str, Any]) -> tuple[str, ...]:

@@ -70,23 +70,28 @@ class Database:
         return self._engine.dialect.name
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+    async def transaction(
+        self, *, first_within: float | None = None
+    ) -> AsyncIterator[AsyncConnection]:
         """Write: commits in the end, or undoes everything when the block raises.
 
         Raises DatabaseUnavailableError when the database can't do it now; a request that lets it
-        pass is answered 503 with `Retry-After`.
+        pass is answered 503 with `Retry-After`. With `first_within` one goes ahead of all who wait
+        for a connection, and waits so many seconds at most: for a few, or nobody gets one.
         """
-        writing = self._writers.place() if self._writers else nullcontext()
-        async with writing, self.gate.place(), self._use(self._writing) as connection:
+        place = self.gate.place(first_within=first_within)
+        writing = self._writers.place(first_within=first_within) if self._writers else nullcontext()
+        async with writing, place, self._use(self._writing) as connection:
             yield connection
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    async def reading(self, *, first_within: float | None = None) -> AsyncIterator[AsyncConnection]:
         """Read: one consistent state on SQLite, on PostgreSQL the latest for each statement.
 
-        Raises as `transaction` does.
+        Waits and raises as `transaction` does.
         """
-        async with self.gate.place(), self._use(self._reading) as connection:
+        place = self.gate.place(first_within=first_within)
+        async with place, self._use(self._reading) as connection:
             yield connection
 
     async def answers(self) -> bool:

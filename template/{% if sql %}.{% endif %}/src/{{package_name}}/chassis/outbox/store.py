@@ -29,6 +29,8 @@ from .outbox_tables import is_parked, outbox_events, outbox_lanes, waits
 
 _BEHIND = "behind a parked event of its key"
 _ERROR_CHARACTERS = 500
+_PATIENCE_SECONDS = 2.0
+"""Relays go ahead of requests: they are few, and in an overload events would wait for its end."""
 
 _columns = outbox_events.c
 # Not EXISTS: PostgreSQL might make it a join, and read all that waits to find the lanes.
@@ -89,7 +91,7 @@ class Store:
     async def look(self) -> Work:
         """Whether something waits; cheap, and locks nothing."""
         query = select(_is_free.label("is_free")).where(_lane_has_work)
-        async with self._database.reading() as connection:
+        async with self._database.reading(first_within=_PATIENCE_SECONDS) as connection:
             free = (await connection.execute(query)).scalars().all()
         if not free:
             return Work.NONE
@@ -108,7 +110,7 @@ class Store:
             .with_for_update(skip_locked=True)
         )
         claim = uuid4()
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(first_within=_PATIENCE_SECONDS) as connection:
             lane = (await connection.execute(free)).scalar()
             if lane is None:
                 return None
@@ -135,7 +137,7 @@ class Store:
         """
         now = datetime.now(UTC)
         parked = 0
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(first_within=_PATIENCE_SECONDS) as connection:
             if published:
                 await connection.execute(
                     update(outbox_events)

@@ -9,11 +9,9 @@ _STEPS = 8
 class Pace:
     """The time that one step takes on average, and what follows for those further back.
 
-    All times are seconds of one clock, whichever. `places` move at a time, and those that were taken
-    together are often left together: a queue may well stand still for a whole turn of them.
-
-    It starts anew with every queue: what was slow
-    before, such as opening the first connections, isn't held against those who come now.
+    All times are seconds of one clock, whichever. `places` that were taken together are often left
+    together: a queue may well stand still for a whole turn of them. It starts anew with every
+    queue: what was slow before, such as the first connections, isn't held against those who come.
     """
 
     def __init__(self, places: int = 1) -> None:

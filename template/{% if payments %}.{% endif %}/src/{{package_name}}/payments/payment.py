@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from .currencies import Currency
 
@@ -34,10 +34,18 @@ TRANSITIONS = {
 }
 """From each status to the next; there are no other ways."""
 
+
+def _number(value: object) -> object:
+    """Let numbers pass: a text or a truth value isn't meant as an amount, though it could be."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a whole number")
+    return value
+
+
 Amount = Annotated[
     int,
+    BeforeValidator(_number),
     Field(
-        strict=True,  # "12" and 12.5 aren't amounts
         gt=0,
         le=MAX_AMOUNT,
         description="In the currency's minor units: 1999 is 19.99 EUR.",

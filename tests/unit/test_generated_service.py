@@ -1,25 +1,50 @@
 """The generated service passes its own tests and its own lint, by its own commands."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import servers
 import support
 
 LONGEST_NAME: Mapping[str, str] = {
+    "archetype": "minimal",
     "service_name": "x" * 30,
     "description": 'Don\'t say "no": ' + "☃" * 80,
     "cpu_limit": "500m",
     "workload": "cpu",
     "drain_seconds": "3",
 }
+EVERY_FEATURE: Mapping[str, str] = {
+    "database": "postgresql",
+    "events": "redis",
+    "auth": "jwt",
+}
 PROJECTS = pytest.mark.parametrize(
-    "answers", [pytest.param({}, id="defaults"), pytest.param(LONGEST_NAME, id="longest-name")]
+    "answers",
+    [
+        pytest.param({}, id="defaults"),
+        pytest.param(LONGEST_NAME, id="longest-name"),
+        pytest.param(EVERY_FEATURE, id="every-feature"),
+    ],
 )
 
 
+@pytest.fixture
+def _servers(answers: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A PostgreSQL and a Redis for the tests of a service that has them."""
+    with ExitStack() as stack:
+        if answers.get("database") == "postgresql":
+            url = stack.enter_context(servers.postgres()).create("tests")
+            monkeypatch.setenv("TEST_DATABASE_URL", url)
+            monkeypatch.setenv("TEST_REDIS_URL", stack.enter_context(servers.redis()).url())
+        yield
+
+
 @PROJECTS
+@pytest.mark.usefixtures("_servers")
 def test_passes_its_tests(answers: Mapping[str, str], installed: Callable[..., Path]) -> None:
     """`make test` is green, and it did run tests: the user's and the chassis' own."""
     project = installed(answers)

@@ -85,10 +85,14 @@ def throw_everything(service: Service, folder: Path, bearer: str | None) -> str:
         [
             *(program, "run", schema, "--url", f"http://127.0.0.1:{service.port}"),
             *("--checks", "all", "--max-examples", str(EXAMPLES), "--seed", "1", "--no-color"),
-            *(("--header", f"Authorization: Bearer {bearer}") if bearer else ()),
         ],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(HERE), "SCHEMATHESIS_HOOKS": "openapi_hooks"},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(HERE),
+            "SCHEMATHESIS_HOOKS": "openapi_hooks",
+            "BEARER_TOKEN": bearer or "",
+        },
         capture_output=True,
         text=True,
         timeout=500,

@@ -44,13 +44,13 @@ def _number(value: object) -> object:
 
 Amount = Annotated[
     int,
-    BeforeValidator(_number),
     Field(
         gt=0,
         le=MAX_AMOUNT,
         description="In the currency's minor units: 1999 is 19.99 EUR.",
         examples=[1999],
     ),
+    BeforeValidator(_number),
 ]
 Reference = Annotated[
     str,

@@ -24,6 +24,9 @@ BATCH = 10
 LEASE = timedelta(seconds=60)
 """How long nobody else tries; longer than the deadline of a call."""
 
+RETRY_SECONDS = 10.0
+"""After a call without a decision, and for the circuit to let a call through again."""
+
 PAUSE_SECONDS = 1.0
 """Between two looks when there is nothing to do."""
 
@@ -48,6 +51,7 @@ async def capturing(app: Service) -> AsyncIterator[None]:
         str(settings.payment_gateway_url),
         headers=lambda: {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {},
         deadline=settings.payment_gateway_deadline_seconds,
+        recovery_timeout=RETRY_SECONDS,
     )
     async with gateway.open():
         task = asyncio.create_task(run(app.state.database, gateway), name="capture")
@@ -92,8 +96,12 @@ async def capture(database: Database, gateway: Upstream, payment: Payment) -> No
             json=payment.model_dump(mode="json", include={"id", "amount", "currency", "reference"}),
             headers={"Idempotency-Key": str(payment.id)},
         )
-    except (CircuitOpenError, UpstreamError) as error:
-        await put_off(database, payment, error)
+    except CircuitOpenError as error:
+        await put_off(database, payment, seconds=max(1.0, error.retry_after))
+        return
+    except UpstreamError as error:
+        log.warning("gateway gave no answer", payment_id=str(payment.id), error=str(error))
+        await put_off(database, payment, seconds=RETRY_SECONDS)
         return
     # Adapt this to what your gateway says. What it doesn't clearly say is no decision.
     if reply.status_code in (200, 201):
@@ -101,17 +109,15 @@ async def capture(database: Database, gateway: Upstream, payment: Payment) -> No
     elif reply.status_code == 402:
         status = PaymentStatus.DECLINED
     else:
-        log.error("gateway refused", payment_id=str(payment.id), status_code=reply.status_code)
+        log.warning("gateway undecided", payment_id=str(payment.id), status_code=reply.status_code)
+        await put_off(database, payment, seconds=RETRY_SECONDS)
         return
     if await service.change_status(database, payment, status):
         log.info(f"payment {status}", payment_id=str(payment.id))
 
 
-async def put_off(database: Database, payment: Payment, error: Exception) -> None:
-    """Leave it for later: while the circuit is open, until it lets a call through again."""
-    if isinstance(error, CircuitOpenError):
-        later = datetime.now(UTC) + timedelta(seconds=max(1.0, error.retry_after))
-        async with database.transaction() as connection:
-            await store.put_off(connection, payment.id, later)
-    else:
-        log.warning("gateway gave no answer", payment_id=str(payment.id), error=str(error))
+async def put_off(database: Database, payment: Payment, *, seconds: float) -> None:
+    """Leave it for later."""
+    async with database.transaction() as connection:
+        until = datetime.now(UTC) + timedelta(seconds=seconds)
+        await store.put_off(connection, payment.id, until)

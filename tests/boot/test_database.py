@@ -310,7 +310,8 @@ def test_a_rollout_stays_below_the_limit_of_the_server(
         counting.start()
 
         def replica() -> tuple[Service, Load]:
-            service = start(**LONG_DRAIN)
+            # The server's limit is what counts here, and not how long a client may wait.
+            service = start(DATABASE_POOL_TIMEOUT_SECONDS="10", **LONG_DRAIN)
             load = stack.enter_context(full(service))
             load.reach(60)
             return service, load

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
-from sqlalchemy import event
+from sqlalchemy import Pool, event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _MARK = "chassis.outbox"
@@ -17,6 +18,7 @@ class Bell:
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[], None]] = []
+        self._pools: WeakSet[Pool] = WeakSet()
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` at each ring, until the function that this returns is called."""
@@ -27,7 +29,9 @@ class Bell:
         """Ring when this connection is done with."""
         connection.info[_MARK] = True
         pool = connection.engine.sync_engine.pool
-        if not event.contains(pool, "checkin", self._returned):
+        # Not `event.contains`: it goes by the pool's id, which may have been another pool's.
+        if pool not in self._pools:
+            self._pools.add(pool)
             event.listen(pool, "checkin", self._returned)
 
     def ring(self) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    or_,
     select,
     update,
 )
@@ -42,7 +43,8 @@ _lane_has_work = (
     .scalar_subquery()
     .is_not(None)
 )
-_is_free = outbox_lanes.c.held_until <= DatabaseClock()
+# A lane that was let go of is free whatever happens to the clock.
+_is_free = or_(outbox_lanes.c.claim.is_(None), outbox_lanes.c.held_until <= DatabaseClock())
 
 
 class Work(Enum):

@@ -15,7 +15,12 @@ from boot.load import Load
 
 Boot = Callable[..., Service]
 
-ANSWERS = {"service_name": "boot-lab", "cpu_limit": "2", "drain_seconds": "3"}
+ANSWERS = {
+    "service_name": "boot-lab",
+    "archetype": "minimal",
+    "cpu_limit": "2",
+    "drain_seconds": "3",
+}
 LAB = Path(__file__).parent / "lab"
 
 

@@ -4,11 +4,14 @@ The variants cover each pair of answers at least once, and each answer's default
 """
 
 import compileall
+import math
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+import jinja2
 import pytest
 import support
 import yaml
@@ -22,11 +25,17 @@ VALUES: dict[str, list[str]] = {
         'She said "go", and didn\'t: \\ 100 % – ☃ 😀 #',
         "x" * 100,
     ],
-    "archetype": ["minimal", "inference"],
+    "archetype": ["payments", "minimal", "inference"],
     "cpu_limit": ["2", "0.1", "500m", "1.250", "256"],
     "memory_per_worker_mib": ["150", "32", "65536"],
     "memory_limit_mib": ["1024", "64", "1048576"],
     "workload": ["io", "cpu"],
+    "database": ["sqlite", "postgresql", "none"],
+    "events": ["log", "redis"],
+    "auth": ["none", "jwt"],
+    "replicas_min": ["1", "3", "1000"],
+    "replicas_max": ["1", "6", "1000"],
+    "database_max_connections": ["100", "1000000"],
     "request_timeout_seconds": ["15", "1", "300"],
     "drain_seconds": ["10", "3", "120"],
     "keepalive_seconds": ["5", "1", "600"],
@@ -34,36 +43,114 @@ VALUES: dict[str, list[str]] = {
 NAMES = list(VALUES)
 
 
-def holds_a_worker(row: list[str]) -> bool:
-    """Whether the answers so far may stand together; the pairs that may not are refused."""
-    chosen = dict(zip(NAMES, row, strict=False))
-    if "memory_limit_mib" not in chosen:
-        return True
+Chosen = dict[str, str]
+
+
+def holds_a_worker(chosen: Chosen) -> bool:
+    """The memory is enough for one worker and the reserve."""
     limit = int(chosen["memory_limit_mib"])
     return limit - limit // 4 >= int(chosen["memory_per_worker_mib"])
+
+
+def has_its_database(chosen: Chosen) -> bool:
+    """Payments are stored somewhere."""
+    return chosen["archetype"] != "payments" or chosen["database"] != "none"
+
+
+def has_a_source_of_events(chosen: Chosen) -> bool:
+    """Events come from a database."""
+    return chosen["events"] == "log" or chosen["database"] != "none"
+
+
+def shares_its_database(chosen: Chosen) -> bool:
+    """A file isn't shared by replicas."""
+    return chosen["database"] != "sqlite" or chosen["replicas_max"] == "1"
+
+
+def has_a_range(chosen: Chosen) -> bool:
+    """At most isn't less than at least."""
+    return int(chosen["replicas_min"]) <= int(chosen["replicas_max"])
+
+
+def has_connections(chosen: Chosen) -> bool:
+    """Each worker of a rollout gets a connection."""
+    limit = int(chosen["memory_limit_mib"])
+    held = (limit - limit // 4) // int(chosen["memory_per_worker_mib"])
+    text = chosen["cpu_limit"]
+    cpu = int(text[:-1]) / 1000 if text.endswith("m") else float(text)
+    fed = math.ceil(cpu) if chosen["workload"] == "cpu" else math.floor(2 * cpu + 1)
+    sharers = max(1, min(fed, held)) * (2 * int(chosen["replicas_max"]) + 1)
+    most = int(chosen["database_max_connections"]) - 10
+    return chosen["database"] != "postgresql" or sharers <= most
+
+
+RULES = (
+    holds_a_worker,
+    has_its_database,
+    has_a_source_of_events,
+    shares_its_database,
+    has_a_range,
+    has_connections,
+)
+
+
+def may_stand_together(row: list[str]) -> bool:
+    """Whether the answers so far are legal; what a rule needs may not be there yet."""
+    chosen = dict(zip(NAMES, row, strict=False))
+    for rule in RULES:
+        with suppress(KeyError):
+            if not rule(chosen):
+                return False
+    return True
+
+
+def asked(chosen: Chosen) -> Chosen:
+    """Without the answers to questions that aren't asked."""
+    unasked = {
+        "events": chosen["database"] == "none",
+        "database_max_connections": chosen["database"] != "postgresql",
+    }
+    return {name: value for name, value in chosen.items() if not unasked.get(name)}
 
 
 def variants() -> Iterator[object]:
     """The answers of each variant, the defaults first."""
     yield pytest.param({}, id="defaults")
     yield pytest.param({"archetype": "inference"}, id="defaults-of-inference")
-    rows = AllPairs(list(VALUES.values()), filter_func=holds_a_worker)
+    rows = AllPairs(list(VALUES.values()), filter_func=may_stand_together)
     for number, row in enumerate(rows, start=1):
-        yield pytest.param(dict(zip(NAMES, row, strict=True)), id=f"pairs-{number:02d}")
+        answers = asked(dict(zip(NAMES, row, strict=True)))
+        yield pytest.param(answers, id=f"pairs-{number:02d}")
 
 
-OVERLAY = re.compile(r"\{% if (\w+) %\}\.\{% endif %\}/")
-"""A folder of files that one archetype alone has; in its projects it is the project's own."""
+def flags(answers: Mapping[str, str]) -> dict[str, bool]:
+    """What the names of files and folders ask for."""
+    archetype = answers.get("archetype", "payments")
+    database = answers.get("database", "sqlite" if archetype == "payments" else "none")
+    return {
+        **{name: archetype == name for name in ("payments", "minimal", "inference")},
+        **{name: database == name for name in ("sqlite", "postgresql")},
+        "sql": database != "none",
+        "redis": database != "none" and answers.get("events") == "redis",
+        "jwt": answers.get("auth") == "jwt",
+    }
 
 
-def rendered_path(template_path: Path, package: str, archetype: str) -> Path | None:
-    """Where the file of the template stands in a project; None where it is another archetype's."""
-    text = str(template_path).removesuffix(".jinja").replace("{{package_name}}", package)
-    text = text.replace("{{_copier_conf.answers_file}}", ".copier-answers.yml")
-    overlay = OVERLAY.match(text)
-    if overlay is None:
-        return Path(text)
-    return Path(text[overlay.end() :]) if overlay[1] == archetype else None
+def rendered_path(template_path: Path, answers: Mapping[str, str]) -> Path | None:
+    """Where the file of the template stands in a project; None where it has no place in it."""
+    named = {
+        **flags(answers),
+        "package_name": answers.get("service_name", "payment-api").replace("-", "_"),
+        "_copier_conf": {"answers_file": ".copier-answers.yml"},
+    }
+    parts = [rendered_part(part, named) for part in template_path.parts]
+    return Path(*parts[:-1], parts[-1].removesuffix(".jinja")) if all(parts) else None
+
+
+def rendered_part(part: str, named: Mapping[str, object]) -> str:
+    """The name of a file or folder; nothing where its condition doesn't hold."""
+    name: str = jinja2.Template(part, autoescape=False).render(named)
+    return name
 
 
 def files_of(project: Path) -> dict[Path, bytes]:
@@ -78,15 +165,14 @@ def test_variant(
 ) -> None:
     """The variant is complete, and nobody would have to tidy it up."""
     project = render(tmp_path / "service", answers)
-    package = answers.get("service_name", "payment-api").replace("-", "_")
-    archetype = answers.get("archetype", "minimal")
 
     sources = files_of(template_source / "template")
     expected: dict[Path, Path] = {}
-    for source in sources:
-        place = rendered_path(source, package, archetype)
+    for path in sources:
+        place = rendered_path(path, answers)
         if place is not None:
-            assert expected.setdefault(place, source) is source, f"{place} has two sources"
+            assert place not in expected, f"{path} and {expected[place]} are one file"
+            expected[place] = path
     files = files_of(project)
     assert set(files) == set(expected)
 
@@ -122,7 +208,7 @@ def assert_tidy(path: Path, content: bytes) -> None:
 def test_defaults_are_the_explicit_answers(tmp_path: Path, render: Callable[..., Path]) -> None:
     """Who accepts every default gets what somebody who types them gets."""
     silent = files_of(render(tmp_path / "silent"))
-    typed = files_of(render(tmp_path / "typed", {name: VALUES[name][0] for name in NAMES}))
+    typed = files_of(render(tmp_path / "typed", asked({name: VALUES[name][0] for name in NAMES})))
 
     assert silent == typed
 

@@ -83,6 +83,17 @@ WRONG = [
     ("archetype", "", "minimal"),
     ("archetype", "Minimal", "minimal"),
     ("workload", "gpu", "io"),
+    ("database", "mysql", "postgresql"),
+    ("database", "none", "'payments' needs a database"),
+    ("events", "kafka", "redis"),
+    ("auth", "basic", "jwt"),
+    *[
+        (name, value, "replicas from 1 to 1000")
+        for name in ("replicas_min", "replicas_max")
+        for value in ("", "0", "-1", "1001", "abc", "2.5", "3\n")
+    ],
+    ("replicas_min", "2", "SQLite is a file, which replicas can't share"),
+    ("replicas_max", "2", "SQLite is a file, which replicas can't share"),
     *[
         ("cpu_limit", value, CORES)
         for value in (
@@ -172,6 +183,44 @@ def test_the_least_memory_that_the_message_asks_for_is_enough(
     assert render(tmp_path / "service", answers).is_dir()
 
 
+ON_POSTGRESQL = {"database": "postgresql", "replicas_max": 3, "replicas_min": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("replicas_max", 1, "there are 2 replicas at least"),
+        ("database_max_connections", "many", "connections from 1 to 1000000"),
+        ("database_max_connections", 0, "connections from 1 to 1000000"),
+        ("database_max_connections", 1000001, "connections from 1 to 1000000"),
+        ("database_max_connections", 10, "5 workers of 2 x 3 + 1 replicas"),
+        (
+            "database_max_connections",
+            44,
+            "which is 35: give at least 45, or a smaller replicas_max",
+        ),
+    ],
+)
+def test_a_database_too_small_is_refused_with_the_arithmetic(
+    name: str, value: object, allowed: str, tmp_path: Path, template_source: Path
+) -> None:
+    """One connection for each worker, twice the replicas and one more, and ten for others."""
+    answers = {**ON_POSTGRESQL, name: value}
+    with pytest.raises(ValueError, match=re.escape(f"'{name}'")) as refusal:
+        support.render(template_source, tmp_path / "service", answers)
+    assert allowed in str(refusal.value)
+    assert len(str(refusal.value).splitlines()) == 1
+    assert not (tmp_path / "service").exists()
+
+
+def test_the_least_connections_that_the_message_asks_for_are_enough(
+    tmp_path: Path, render: Callable[..., Path]
+) -> None:
+    """Following the advice is enough."""
+    answers = {**ON_POSTGRESQL, "database_max_connections": 45}
+    assert render(tmp_path / "service", answers).is_dir()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
@@ -180,6 +229,7 @@ def test_the_least_memory_that_the_message_asks_for_is_enough(
         ("memory_limit_mib", "128", "at least 199"),
         ("drain_seconds", "600", "from 3 to 120"),
         ("archetype", "nonsense", "minimal"),
+        ("database", "none", "'payments' needs a database"),
     ],
 )
 def test_the_last_line_on_the_terminal(

@@ -41,7 +41,7 @@ def template(template_source: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def project(template: Path, tmp_path: Path) -> Path:
     """A service made from the first release, with its user's work committed."""
-    folder = support.render(template, tmp_path / "service")
+    folder = support.render(template, tmp_path / "service", {"archetype": "minimal"})
     support.commit_all(folder, "The service as it was generated")
     edit_as_user(folder)
     support.commit_all(folder, "My own work")
@@ -64,8 +64,8 @@ def edit_as_user(project: Path) -> None:
     replace(package / "wiring.py", "greeting", "orders")
     replace(
         package / "settings.py",
-        "    answers: ClassVar[Answers] = ANSWERS\n",
-        "    answers: ClassVar[Answers] = ANSWERS\n    orders_per_page: int = 20\n",
+        'read yet.\n    """\n',
+        'read yet.\n    """\n\n    orders_per_page: int = 20\n',
     )
     replace(project / "README.md", "# payment-api\n", "# Payments\n\nAsk Ada before a release.\n")
     replace(project / "pyproject.toml", 'version = "0.1.0"', 'version = "3.2.1"')
@@ -84,21 +84,27 @@ def release(template: Path, tag: str = "v0.2.0") -> None:
     module = package / "chassis/capacity/sizing.py"
     module.write_text(module.read_text("utf-8") + '\n\nNEW_IN_THIS_RELEASE = "yes"\n', "utf-8")
     (package / "chassis/brand_new.py").write_text('"""New in this release."""\n')
-    replace(source / "Makefile", "\nlint: ", "\ncheck: lint test ## Lint and test\n\nlint: ")
+    replace(source / "Makefile.jinja", "\nlint: ", "\ncheck: lint test ## Lint and test\n\nlint: ")
     replace(source / "pyproject.toml.jinja", '"gunicorn>=27,<28"', '"gunicorn>=27.0.1,<28"')
     replace(source / "gunicorn.conf.py.jinja", "preload_app", "# New.\npreload_app")
     # What is the user's after the first copy may change in the template all the same.
     replace(source / "README.md.jinja", "# {{ service_name }}", "# The {{ service_name }}")
-    minimal, inference = (
-        source / f"{{% if {name} %}}.{{% endif %}}" / PACKAGE_OF_TEMPLATE
-        for name in ("minimal", "inference")
+    minimal, inference, payments, sql = (
+        source / f"{{% if {name} %}}.{{% endif %}}"
+        for name in ("minimal", "inference", "payments", "sql")
     )
-    for archetype in (minimal, inference):
-        replace(archetype / "wiring.py", "Yours to change.", "Yours, all yours.")
-    replace(minimal / "routes/greeting.py", "Hello from", "Greetings from")
-    replace(inference / "classifier.py", "A loaded model", "A model that is loaded")
-    (inference.parent.parent / "models/iris.onnx").write_bytes(b"\xff another one")
-    (inference.parent.parent / "local.mk").write_text("train:\n\t@false\n")
+    for archetype in (minimal, inference, payments):
+        replace(archetype / PACKAGE_OF_TEMPLATE / "wiring.py", "Yours to change.", "All yours.")
+    replace(minimal / PACKAGE_OF_TEMPLATE / "routes/greeting.py", "Hello from", "Greetings from")
+    replace(inference / PACKAGE_OF_TEMPLATE / "classifier.py", "A loaded model", "A model, loaded")
+    (inference / "models/iris.onnx").write_bytes(b"\xff another one")
+    (inference / "local.mk").write_text("train:\n\t@false\n")
+    replace(payments / PACKAGE_OF_TEMPLATE / "payments/store.py", "The table of", "A table of")
+    replace(payments / "migrations/versions/0001_payments.py", "Make the table", "Make a table")
+    (payments / "migrations/versions/0002_more.py").write_text('"""A later sample."""\n')
+    (sql / PACKAGE_OF_TEMPLATE / "chassis/database/versions/chassis_9999.py").write_text(
+        '"""A table of the chassis that is new in this release."""\n'
+    )
     support.commit_all(template, "The next release", tag)
 
 
@@ -200,6 +206,33 @@ def test_update_keeps_a_model_of_the_users(template: Path, tmp_path: Path) -> No
     added = support.git(folder, "ls-files", "--others", "--exclude-standard").splitlines()
     assert added == [f"{PACKAGE}/chassis/brand_new.py"]
     assert '"numpy>=2.5,<3"' in (folder / "pyproject.toml").read_text("utf-8")
+    assert_sound(folder)
+
+
+def test_update_keeps_the_users_payments(template: Path, tmp_path: Path) -> None:
+    """Their code, their tables and their migrations; the chassis' own migrations arrive."""
+    folder = support.render(template, tmp_path / "service")
+    support.commit_all(folder, "The service as it was generated")
+    replace(folder / PACKAGE / "payments/store.py", "The table of", "My table of")
+    (folder / PACKAGE / "payments/reconcile.py").unlink()
+    (folder / "migrations/versions/0002_mine.py").write_text('"""My own."""\n')
+    replace(folder / PACKAGE / "wiring.py", "Yours to change.", "Mine.")
+    support.commit_all(folder, "My own work")
+    mine = [
+        *(folder / PACKAGE / "payments").glob("*.py"),
+        *(folder / "migrations/versions").glob("*.py"),
+        *(folder / PACKAGE / name for name in ("wiring.py", "settings.py")),
+        folder / "tests/conftest.py",
+    ]
+    before = {path: path.read_bytes() for path in mine}
+
+    release(template)
+    update(folder)
+
+    assert {path: path.read_bytes() for path in mine} == before
+    assert not (folder / PACKAGE / "payments/reconcile.py").exists()
+    assert not (folder / "migrations/versions/0002_more.py").exists()
+    assert (folder / PACKAGE / "chassis/database/versions/chassis_9999.py").is_file()
     assert_sound(folder)
 
 

@@ -41,3 +41,12 @@ class Answers:
 
     keepalive_seconds: int
     """How long an idle connection is kept, in seconds; longer than the proxy in front does."""
+
+    database: Literal["none", "sqlite", "postgresql"] = "none"
+    """Where the service keeps its data."""
+
+    database_max_connections: int = 100
+    """How many connections the database takes in all, from everybody."""
+
+    replicas_max: int = 1
+    """How many replicas there are at most, but for those that a rollout adds."""

@@ -57,3 +57,9 @@ def bind_user(user_id: str | None) -> None:
     context = current.get()
     if context is not None:
         context.user_id = user_id
+
+
+def request_id() -> str | None:
+    """The id of the request that is being served, None outside of one."""
+    context = current.get()
+    return context.request_id if context is not None else None

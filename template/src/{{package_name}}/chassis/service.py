@@ -7,7 +7,7 @@ so that a reload (SIGHUP) brings new ones.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -133,6 +133,12 @@ class Service(FastAPI):
             cors=cors,
         )
 
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made when it is first asked for."""
+        document = super().openapi()
+        problems.define(document)
+        return document
+
     def configure(self) -> None:
         """Apply the settings to what was made before they were known."""
         self.health.timeout = self.settings.health_check_timeout_seconds
@@ -212,10 +218,20 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
         raise
 
 
-def create_app(settings_class: type[ChassisSettings], wire: Callable[[Service], None]) -> Service:
-    """Make the application; `wire` registers what this service consists of."""
+Wire = Callable[[Service], None]
+
+
+def create_app(
+    settings_class: type[ChassisSettings], wire: Wire, *, features: Iterable[Wire] = ()
+) -> Service:
+    """Make the application; `wire` registers what this service consists of.
+
+    `features` are the parts of the chassis that not every service has; they come first, so that
+    what they open is there when the service's own resources open.
+    """
     service = Service(settings_class)
-    wire(service)
+    for install in (*features, wire):
+        install(service)
     docs.install(service)  # last: routes are tried in their order
     return service
 

@@ -1,23 +1,19 @@
 """The settings of this service. Yours to extend."""
 
 from pathlib import Path
-from typing import ClassVar
 
 from pydantic import Field
 
-from .answers import ANSWERS
-from .chassis import Answers, ChassisSettings
+from .answers import AnsweredSettings
 
 
-class Settings(ChassisSettings):
+class Settings(AnsweredSettings):
     """Read from the environment and from files under `SECRETS_DIR`, case-insensitively.
 
     Add a field and it is the environment variable of that name; without a default it must be
     set, or the service refuses to start and says so. Read it where the service runs with
     `Settings.current().model_path`, but not at import, where the settings aren't read yet.
     """
-
-    answers: ClassVar[Answers] = ANSWERS
 
     model_path: Path = Field(Path("models/iris.onnx"), description="the model, an ONNX file")
     model_threads: int = Field(

@@ -1,12 +1,9 @@
 """The settings of this service. Yours to extend."""
 
-from typing import ClassVar
-
-from .answers import ANSWERS
-from .chassis import Answers, ChassisSettings
+from .answers import AnsweredSettings
 
 
-class Settings(ChassisSettings):
+class Settings(AnsweredSettings):
     """Read from the environment and from files under `SECRETS_DIR`, case-insensitively.
 
     Add a field and it is the environment variable of that name; without a default it must be
@@ -18,5 +15,3 @@ class Settings(ChassisSettings):
     Read it where the service runs, typed, with `Settings.current().payment_gateway_url`: in a
     request, a check or a resource, but not at import, where the settings aren't read yet.
     """
-
-    answers: ClassVar[Answers] = ANSWERS

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match, Mount
 
 from ..breaker import CircuitOpenError
 from ..models import ModelNotReadyError
@@ -38,6 +39,9 @@ No standard has one; this is nginx', and proxies and dashboards know it.
 BODILESS = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
 class Problem(BaseModel):
     """A problem as the OpenAPI page documents it."""
 
@@ -48,13 +52,29 @@ class Problem(BaseModel):
     request_id: str | None = Field(default=None, description="Leads to the log lines.")
 
 
+_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A problem (RFC 9457)",
-        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
-    }
+    "default": {"description": "A problem (RFC 9457)", "content": _CONTENT}
 }
 """For ``FastAPI(responses=...)``: documents problems instead of FastAPI's own error form."""
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route's ``responses=``: the problems that it answers in particular."""
+    return {
+        status: {
+            "description": _phrase(status),
+            "content": {MEDIA_TYPE: {**_CONTENT[MEDIA_TYPE], "example": _example(status)}},
+        }
+        for status in statuses
+    }
+
+
+def define(document: dict[str, Any]) -> None:
+    """Add to an OpenAPI document what `documented` refers to."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas.setdefault("Problem", Problem.model_json_schema())
 
 
 def problem_bytes(
@@ -125,13 +145,14 @@ async def _fail(request: Request, error: Exception) -> Response:
 
 async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - Starlette has looked at the type
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request, headers.get("Allow", ""))
     # Starlette's default detail is the phrase, which the title says already.
     told = error.detail if error.detail != _phrase(error.status_code) else None
     # FastAPI lets a detail be anything; the RFC has it a string.
     members = {"detail": told} if isinstance(told, str | None) else {"details": told}
-    return problem(
-        error.status_code, headers=error.headers, request_id=_request_id(request), **members
-    )
+    return problem(error.status_code, headers=headers, request_id=_request_id(request), **members)
 
 
 async def _refuse_invalid(request: Request, invalid: Exception) -> Response:
@@ -193,6 +214,32 @@ async def _fail_for_upstream(request: Request, error: Exception) -> Response:
         detail="Something that this needs gave no usable answer.",
         request_id=_request_id(request),
     )
+
+
+def _example(status: int) -> dict[str, object]:
+    return {"type": "about:blank", "title": _phrase(status), "status": status}
+
+
+def _allowed(request: Request, named: str) -> str:
+    """The methods of all routes with this path (RFC 9110, 10.2.1), not of the first one only."""
+    scope: dict[str, Any] = {
+        "type": "http",
+        "path": request.scope["path"],
+        "root_path": request.scope.get("app_root_path", request.scope.get("root_path", "")),
+        "headers": request.scope["headers"],
+    }
+    found = [
+        method
+        for method in _METHODS
+        if method != request.method
+        and any(
+            not isinstance(route, Mount)  # which takes any method
+            and route.matches({**scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+    given = [method for name in named.split(",") if (method := name.strip()) not in ("", *found)]
+    return ", ".join([*given, *found])
 
 
 def _request_id(request: Request) -> str | None:

@@ -19,6 +19,11 @@ def remember(sizing: Sizing) -> None:
     _sizing[:] = [sizing]
 
 
+def worker_count() -> int | None:
+    """How many workers the master decided on; None where there is no master."""
+    return _sizing[0].workers if _sizing else None
+
+
 def describe(service: Service) -> dict[str, Any]:
     """The service, its versions, and its workers with the reason for their number."""
     answers = service.settings.answers

@@ -41,6 +41,7 @@ def load(settings_class: type[ChassisSettings]) -> ChassisSettings:
     _take_back_hidden_variables()
     try:
         read = load_settings(settings_class)
+        list(read.boot_lines(_size(read).workers))
     except SettingsError as error:
         return _keep_or_exit(settings_class, str(error))
     settings.use(read)
@@ -65,12 +66,18 @@ def _take_back_hidden_variables() -> None:
 
 def sizing(read: ChassisSettings) -> Sizing:
     """Decide on the number of workers, and log how it came about."""
-    decided = size(read.answers, cgroup.read_limits(), cgroup.read_affinity(), read.web_concurrency)
+    decided = _size(read)
     info.remember(decided)
     _log.info("workers sized", **decided.log_fields())
     if decided.warning:
         _log.warning(decided.warning)
+    for level, message, fields in read.boot_lines(decided.workers):
+        getattr(_log, level)(message, **fields)
     return decided
+
+
+def _size(read: ChassisSettings) -> Sizing:
+    return size(read.answers, cgroup.read_limits(), cgroup.read_affinity(), read.web_concurrency)
 
 
 def addresses(read: ChassisSettings) -> list[str]:

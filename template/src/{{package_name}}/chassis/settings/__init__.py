@@ -4,9 +4,10 @@ The user's `Settings` subclasses `ChassisSettings`, names its answers and adds f
 own. What is wrong stops the boot with one line (`load_settings`), before anything listens.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import DirectoryPath, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -50,6 +51,10 @@ def _setting(default: object, what: str) -> Any:
 def _number(default: float | None, low: float, high: float, what: str) -> Any:
     """Declare a number and its bounds; the unit ends the setting's name or stands in `what`."""
     return Field(default=default, ge=low, le=high, description=what)
+
+
+BootLine = tuple[Literal["info", "warning"], str, Mapping[str, object]]
+"""A line of the log at boot: its level, its message and its fields."""
 
 
 class ChassisSettings(BaseSettings):
@@ -133,6 +138,13 @@ class ChassisSettings(BaseSettings):
             )
         return settings
 
+    def boot_lines(self, workers: int) -> Iterator[BootLine]:
+        """What follows from the number of workers, for the log.
+
+        Raises SettingsError when these settings can't carry so many.
+        """
+        yield from ()
+
     @property
     def budget(self) -> ShutdownBudget:
         """The stop as these settings make it; the platform's part is as the answers have it."""
@@ -195,6 +207,7 @@ def defaults_from(answers: Answers) -> dict[str, Any]:
         "graceful_timeout_seconds": shutdown.graceful,
         "termination_grace_seconds": shutdown.termination_grace,
         "keepalive_seconds": answers.keepalive_seconds,
+        "database_max_connections": answers.database_max_connections,
     }
 
 

@@ -1,0 +1,40 @@
+"""The settings of a service with Redis."""
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
+
+from ..settings import ChassisSettings, refusal
+from ..settings.setting_types import Maybe
+
+_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+class RedisSettings(ChassisSettings):
+    """What the chassis can be told about Redis."""
+
+    redis_url: SecretStr = Field(description="Redis, e.g. redis://:password@host:6379/0")
+    redis_timeout_seconds: float = Field(
+        default=2, ge=0.05, le=60, description="for Redis to connect, and to answer, in"
+    )
+    redis_pool_size: int = Field(
+        default=4, ge=1, le=1000, description="connections of a worker at most"
+    )
+    redis_stream: Maybe[str] = Field(
+        default=None, max_length=200, description="the stream of events; empty: <service>:events"
+    )
+    redis_stream_maxlen: int = Field(
+        default=1_000_000, ge=1, le=10**9, description="events that the stream keeps, about"
+    )
+
+    @property
+    def event_stream(self) -> str:
+        """The name of the stream that events go to."""
+        return self.redis_stream or f"{self.answers.service_name}:events"
+
+    @model_validator(mode="after")
+    def _refuse_other_urls(self) -> "RedisSettings":
+        # Not a field's own validator: its message would be taken for one that shows the value.
+        if not self.redis_url.get_secret_value().startswith(_SCHEMES):
+            line = f"REDIS_URL is refused: it must begin with {', '.join(_SCHEMES)}"
+            raise PydanticCustomError(refusal.CONFLICT, "{wrong}", {"wrong": line})
+        return self

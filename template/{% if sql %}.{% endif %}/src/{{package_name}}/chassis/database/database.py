@@ -1,0 +1,194 @@
+"""The database as the service sees it: a transaction, or a look."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any, Protocol
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
+
+from .. import logs
+from .database_errors import (
+    DatabaseAwayError,
+    DatabaseUnavailableError,
+    SchemaBehindError,
+    lacks_something,
+    unavailable,
+)
+from .engine import WRITES
+from .gate import Gate
+
+_PROOF_SECONDS = 1.0
+"""What succeeded so many seconds ago proves as much as a new question."""
+_PROBE_SECONDS = 1.0
+"""How long a health check waits for a connection; less than its timeout."""
+
+_log = logs.get_logger("chassis.database")
+
+
+class SchemaCheck(Protocol):
+    """Tells whether the tables are there; `Schema` is one."""
+
+    async def check(self, connection: AsyncConnection) -> None:
+        """Raise SchemaBehindError when they aren't."""
+
+
+class Database:
+    """The connections of one worker.
+
+    `writers` lets only so many write at a time (SQLite: one). The `schema` is checked before
+    anything else is done, until it once was as it has to be.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        gate: Gate,
+        *,
+        writers: Gate | None = None,
+        schema: SchemaCheck | None = None,
+        clock: Any = time.monotonic,
+    ) -> None:
+        self.gate = gate
+        self._engine = engine
+        self._writing = engine.execution_options(**{WRITES: True})
+        self._reading = engine.execution_options(postgresql_readonly=True)
+        self._writers = writers
+        self._schema = schema
+        self._schema_is_right = schema is None
+        self._behind: tuple[float, SchemaBehindError] | None = None
+        self._clock = clock
+        self._succeeded_at = float("-inf")
+        self._away_since: float | None = None
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, first_within: float | None = None
+    ) -> AsyncIterator[AsyncConnection]:
+        """Write: commits in the end, or undoes everything when the block raises.
+
+        Raises DatabaseUnavailableError when the database can't do it now; a request that lets it
+        pass is answered 503 with `Retry-After`. With `first_within` one goes ahead of all who wait
+        for a connection, and waits so many seconds at most: for a few, or nobody gets one.
+        """
+        place = self.gate.place(first_within=first_within)
+        writing = self._writers.place(first_within=first_within) if self._writers else nullcontext()
+        async with writing, place, self._use(self._writing) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self, *, first_within: float | None = None) -> AsyncIterator[AsyncConnection]:
+        """Read: one consistent state on SQLite, on PostgreSQL the latest for each statement.
+
+        Waits and raises as `transaction` does.
+        """
+        place = self.gate.place(first_within=first_within)
+        async with place, self._use(self._reading) as connection:
+            yield connection
+
+    async def answers(self) -> bool:
+        """Whether the database answers. For the health check.
+
+        It must not fail because the pool is busy. What succeeded a moment ago is proof enough;
+        otherwise the question goes ahead of all who wait for a connection, and when none becomes
+        free in time the last outcome counts.
+        """
+        if self._clock() - self._succeeded_at < _PROOF_SECONDS:
+            return True
+        try:
+            async with (
+                self.gate.place(first_within=_PROBE_SECONDS),
+                self._use(self._reading, checked=False) as connection,
+            ):
+                await connection.execute(text("SELECT 1"))
+        except DatabaseAwayError:
+            raise
+        except DatabaseUnavailableError:
+            return self._away_since is None
+        return True
+
+    async def has_schema(self) -> bool:
+        """Whether the migrations that this version needs were run. Raises as `reading` does."""
+        if not self._schema_is_right:
+            async with self.gate.place(first_within=_PROBE_SECONDS), self._use(self._reading):
+                pass
+        return True
+
+    async def give_back(self) -> None:
+        """Close the connections that nobody uses at the moment; the next one is opened anew."""
+        # The pool forgets how many are in use, so that it could open too many: the gate doesn't.
+        await greenlet_spawn(self._engine.pool.dispose)
+
+    @property
+    def idle(self) -> int:
+        """How many connections are open that nobody uses."""
+        pool: Any = self._engine.pool
+        idle: int = pool.checkedin()
+        return idle
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _use(
+        self, engine: AsyncEngine, *, checked: bool = True
+    ) -> AsyncIterator[AsyncConnection]:
+        raised_by_caller: BaseException | None = None
+        try:
+            async with engine.begin() as connection:
+                if checked and not self._schema_is_right:
+                    await self._check_schema(connection)
+                try:
+                    yield connection
+                except BaseException as error:
+                    raised_by_caller = error
+                    raise
+        except Exception as error:
+            # The caller's own block may do more than talk to the database, and fail at that.
+            ours = (DBAPIError, DatabaseUnavailableError)
+            foreign = error is raised_by_caller and not isinstance(error, ours)
+            meant = None if foreign else unavailable(error, writing=engine is self._writing)
+            if meant is None and lacks_something(error):
+                self._schema_is_right = self._schema is None
+            if isinstance(meant, DatabaseAwayError):
+                self._is_away(meant)
+            if meant is None or meant is error:
+                raise
+            raise meant from error
+        self._succeeded()
+
+    async def _check_schema(self, connection: AsyncConnection) -> None:
+        assert self._schema is not None  # noqa: S101 - without one there is nothing to check
+        if self._behind and self._clock() - self._behind[0] < _PROOF_SECONDS:
+            raise SchemaBehindError(str(self._behind[1]))
+        try:
+            await self._schema.check(connection)
+        except SchemaBehindError as error:
+            if self._behind is None:
+                _log.warning("database not migrated", reason=str(error))
+            self._behind = self._clock(), error
+            raise
+        if self._behind is not None:
+            _log.info("database migrated")
+        self._schema_is_right, self._behind = True, None
+
+    def _succeeded(self) -> None:
+        self._succeeded_at = now = self._clock()
+        if self._away_since is not None:
+            _log.info("database back", seconds=round(now - self._away_since, 3))
+            self._away_since = None
+
+    def _is_away(self, error: DatabaseAwayError) -> None:
+        self._succeeded_at = float("-inf")
+        if self._away_since is None:
+            self._away_since = self._clock()
+            _log.warning("database away", reason=str(error))

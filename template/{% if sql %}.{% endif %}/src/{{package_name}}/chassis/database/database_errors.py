@@ -1,0 +1,102 @@
+"""What can be wrong with a database that isn't the caller's doing, and how to tell it.
+
+Drivers raise many things while a server is away or busy. Requests answer all of them with 503 and
+`Retry-After`, and a background task tries again later: they need one name.
+"""
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
+
+
+class DatabaseUnavailableError(Exception):
+    """The database can't do this now; later it can. What was written in the block is undone.
+
+    Only a commit that the connection was lost in leaves it open whether it counts.
+    """
+
+    retry_after = 1
+    """Seconds after which trying again makes sense."""
+
+
+class DatabaseAwayError(DatabaseUnavailableError):
+    """The server can't be reached, is starting or stopping, or hung up."""
+
+    retry_after = 2
+
+
+class DatabaseBusyError(DatabaseUnavailableError):
+    """Others are in the way: a lock or a statement took too long, or there was a deadlock."""
+
+
+class PoolTimeoutError(DatabaseUnavailableError):
+    """No connection was, or would have been, free in time."""
+
+
+class SchemaBehindError(DatabaseUnavailableError):
+    """The database lacks migrations that this version of the service needs."""
+
+    retry_after = 5
+
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+_BUSY_STATES = {
+    "40001",  # serialization failure
+    "40P01",  # deadlock detected
+    "55P03",  # lock not available: lock_timeout
+    "57014",  # query cancelled: statement_timeout
+}
+_READ_ONLY = "25006"  # to one who writes: what is left of a primary after a failover
+_STALE_PLAN = "InvalidCachedStatementError"
+"""A migration changed a table under a prepared statement; the driver prepares it anew."""
+_AWAY_CLASSES = {
+    "08",  # connection exception
+    "28",  # invalid authorization: a password that was changed
+    "3D",  # no such database
+    "53",  # insufficient resources: too many connections, disk full
+    "57",  # operator intervention: shutdown, crash, starting up
+    "58",  # system error
+}
+_LACKING_STATES = {"42P01", "42703", "3F000"}  # no such table, column, schema
+
+# https://www.sqlite.org/rescode.html
+_SQLITE_BUSY = {5, 6}
+_SQLITE_AWAY = {8, 10, 11, 13, 14, 26}  # read-only, I/O, corrupt, full, can't open, no database
+
+
+def unavailable(error: BaseException, *, writing: bool = True) -> DatabaseUnavailableError | None:
+    """What a driver's error means, or None when it is about the statement itself.
+
+    That a server is read-only is a fault of the server's only for those who are `writing`.
+    """
+    if isinstance(error, DatabaseUnavailableError):
+        return error
+    if isinstance(error, NoConnectionError):
+        return PoolTimeoutError("no connection became free in time")
+    original = error.orig if isinstance(error, DBAPIError) else error
+    kind = _kind(original, writing)
+    if kind is None and isinstance(error, DBAPIError) and error.connection_invalidated:
+        kind = DatabaseAwayError
+    return kind(f"{type(original).__name__}: {original}") if kind else None
+
+
+def lacks_something(error: BaseException) -> bool:
+    """Whether a statement named a table or a column that isn't there."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(original, "sqlstate", None)
+    return state in _LACKING_STATES or "no such " in str(original)
+
+
+def _kind(error: BaseException | None, writing: bool) -> type[DatabaseUnavailableError] | None:
+    state = getattr(error, "sqlstate", None)
+    if isinstance(state, str):
+        if state in _BUSY_STATES or type(error).__name__ == _STALE_PLAN:
+            return DatabaseBusyError
+        is_away = state[:2] in _AWAY_CLASSES or (state == _READ_ONLY and writing)
+        return DatabaseAwayError if is_away else None
+    code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(code, int):
+        if code & 0xFF in _SQLITE_BUSY:
+            return DatabaseBusyError
+        return DatabaseAwayError if code & 0xFF in _SQLITE_AWAY else None
+    # Before there is a connection, drivers let the socket's own errors through.
+    return DatabaseAwayError if isinstance(error, OSError) else None

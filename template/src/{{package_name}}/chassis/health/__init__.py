@@ -71,6 +71,7 @@ class HealthRegistry:
         self._began = clock()
         self._checks: dict[str, HealthCheck] = {}
         self._timeouts: dict[str, float] = {}
+        self._probed: list[str] = []
         self._groups: dict[str, tuple[str, ...]] = {}
         self._history = HealthHistory(history_size)
         self._observers: list[Observer] = []
@@ -86,8 +87,12 @@ class HealthRegistry:
         critical: bool = True,
         *,
         timeout: float | None = None,
+        probed: bool = False,
     ) -> None:
         """Add a check. A critical one that fails makes the pod not ready.
+
+        The readiness probe asks the critical ones, and those that are `probed`: these can only
+        degrade the pod, but whoever looks at the probe sees them.
 
         An outside service that the team doesn't run is no check at all: when it fails, restarting
         or unplugging this service helps nobody. Raises ValueError for a name that is taken.
@@ -104,6 +109,8 @@ class HealthRegistry:
         )
         if timeout is not None:
             self._timeouts[name] = timeout
+        if critical or probed:
+            self._probed.append(name)
 
     def register_defaults(self, model: Any = None) -> None:
         """Add the checks `memory` and `disk`, and `model` if there is one.
@@ -152,6 +159,11 @@ class HealthRegistry:
     def critical(self) -> list[str]:
         """The names of the critical checks."""
         return [name for name, check in self._checks.items() if check.critical]
+
+    @property
+    def probed(self) -> list[str]:
+        """The names of the checks that the readiness probe asks."""
+        return self._probed
 
     def timeout_of(self, name: str) -> float:
         """How long a check may take, in seconds."""

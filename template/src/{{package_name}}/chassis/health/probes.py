@@ -9,6 +9,7 @@ https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-pro
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 
 from ..availability import Availability, LivenessState, ReadinessState
 from ..capacity.budget import STARTUP_BUDGET_SECONDS
@@ -44,7 +45,8 @@ class Answer:
     @property
     def http_status(self) -> int:
         """200 while the service can do its work, 503 otherwise."""
-        return 200 if self.status in (UP, DEGRADED) else 503
+        works = self.status in (UP, DEGRADED)
+        return HTTPStatus.OK if works else HTTPStatus.SERVICE_UNAVAILABLE
 
     def body(self) -> dict[str, object]:
         """The JSON document, in the vocabulary of SPEC C2a."""
@@ -117,12 +119,12 @@ class Probes:
         return Answer(OUT_OF_SERVICE, reason)
 
     async def ready(self) -> Answer:
-        """UP while traffic is wanted and every critical check succeeds."""
+        """UP or DEGRADED while traffic is wanted and every critical check succeeds."""
         refusal = self._refusal()
         if refusal is not None:
             return refusal
-        # Only these: one that isn't critical may take longer than the probe has patience.
-        return _readiness(await self._health.ask(self._health.critical))
+        # Only these: any other may take longer than the probe has patience.
+        return _readiness(await self._health.ask(self._health.probed))
 
     async def group(self, name: str) -> Answer | None:
         """One of the user's groups, or None when there is none of that name."""
@@ -136,8 +138,8 @@ class Probes:
         two of its runs.
         """
         checks = await self._health.ask()
-        critical = {name: checks[name] for name in self._health.critical}
-        ready = self._refusal() or _readiness(critical)
+        probed = {name: checks[name] for name in self._health.probed}
+        ready = self._refusal() or _readiness(probed)
         probes = {"live": self.live(), "startup": self.startup(), "ready": ready}
         groups = {
             name: _together({check: checks[check] for check in names})
@@ -145,7 +147,7 @@ class Probes:
         }
         standings = self._over_workers(checks)
         worst = {name: _at_worst(check, standings[name]) for name, check in checks.items()}
-        bad = next((probe for probe in probes.values() if probe.status != UP), None)
+        bad = next((probe for probe in probes.values() if probe.http_status != HTTPStatus.OK), None)
         answer = replace(bad, checks=worst) if bad else _overall(worst)
         return Overview(
             answer,
@@ -177,11 +179,11 @@ class Probes:
         return f"{change.source}: {change.reason}" if change.reason else change.source
 
 
-def _readiness(critical: Mapping[str, CheckResult]) -> Answer:
-    failed = [name for name, check in critical.items() if check.status != "ok"]
+def _readiness(probed: Mapping[str, CheckResult]) -> Answer:
+    failed = [name for name, check in probed.items() if check.critical and check.status != "ok"]
     if failed:
-        return Answer(DOWN, f"failing: {', '.join(failed)}", critical)
-    return Answer(UP, checks=critical)
+        return Answer(DOWN, f"failing: {', '.join(failed)}", probed)
+    return _together(probed)
 
 
 def _together(checks: Mapping[str, CheckResult]) -> Answer:

@@ -132,13 +132,13 @@ def _refuse_slow_checks(service: Service) -> None:
     """A readiness check that outlasts the platform's probe would fail it even when all is well."""
     service.configure()
     patience = service.settings.budget.probe_timeout
-    for name in service.health.critical:
+    for name in service.health.probed:
         seconds = service.health.timeout_of(name)
         if seconds >= patience:
             _refuse(
                 f"the health check {name!r} may take {seconds:g} s, but the platform's readiness "
                 f"probe gives up after {patience:g} s: register it with a shorter timeout, or "
-                f"with critical=False"
+                f"as neither critical nor probed"
             )
 
 

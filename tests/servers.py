@@ -190,6 +190,16 @@ class Redis(Server):
         pairs = ((f"--{name}", str(value)) for name, value in self._settings.items())
         return [self._program, *(part for pair in pairs for part in pair)]
 
+    def run(self, *command: str) -> list[str]:
+        """Run a command and return the lines of its reply."""
+        program = support.require_engine("redis-cli")
+        done = subprocess.run(
+            [program, "-p", str(self.port), *command],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.splitlines()
+
     def answers(self) -> bool:
         """See above."""
         try:

@@ -66,9 +66,9 @@ def payments(
             yield project, {"DATABASE_URL": url, **WORKERS}
 
 
-def migrate(project: Path, url: str) -> None:
+def migrate(project: Path, url: str, **variables: str) -> None:
     """Make the tables."""
-    done = run(project, "alembic", "upgrade", "heads", DATABASE_URL=url)
+    done = run(project, "alembic", "upgrade", "heads", DATABASE_URL=url, **variables)
     assert done.returncode == 0, done.stderr
 
 

@@ -81,6 +81,8 @@ def scaffold(folder: Path) -> None:
         run([TOOLS / "copier", *copy], REPOSITORY)
     say("Installing it")
     run([TOOLS / "uv", "sync", "--quiet"], folder)
+    say("Making its database")
+    run([folder / ".venv/bin/alembic", "upgrade", "heads"], folder)
 
 
 def address(variable: str, port: int) -> tuple[str, int]:
@@ -203,13 +205,13 @@ def show(service: Service) -> None:
     """Print where the service is, and a sample of what it says."""
     api, operations = ("http://{}:{}".format(*at) for at in (service.traffic, service.management))
     print(f"""
-    {paint("API", 1)}          {api}/
+    {paint("API", 1)}          {api}/payments
     {paint("Probes", 1)}       {api}/livez  {api}/readyz
     {paint("Health", 1)}       {operations}/health
     {paint("Metrics", 1)}      {operations}/metrics
     {paint("Information", 1)}  {operations}/info
 """)
-    for path, management in (("/", False), ("/health/ready", True)):
+    for path, management in (("/payments", False), ("/health/ready", True)):
         status, _, body = service.get(path, management=management)
         say(f"GET {path} answers {status}")
         print(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
@@ -234,8 +236,8 @@ def follow(service: Service) -> int:
 
 def check(service: Service) -> None:
     """Watch everything be true that the README promises in a sentence."""
-    status, headers, _ = service.get("/")
-    ensure(status == 200 and "x-request-id" in headers, "GET / answers, with a request id")
+    status, headers, _ = service.get("/payments")
+    ensure(status == 200 and "x-request-id" in headers, "GET /payments answers, with a request id")
     for path in ("/livez", "/readyz"):
         ensure(service.status(path) == 200, f"{path} says yes")
     for path in ("/health", "/health/live", "/health/ready", "/health/startup", "/info"):
@@ -246,7 +248,7 @@ def check(service: Service) -> None:
     say("SIGTERM")
     service.process.send_signal(signal.SIGTERM)
     service.wait_until(lambda: not service.is_ready(), "the ready probe said no", 5)
-    ensure(service.status("/") == 200, "not ready, and still serving")
+    ensure(service.status("/payments") == 200, "not ready, and still serving")
     ensure(service.end() == 0, "it ended with exit code 0", service)
 
     records = [parse(line) for line in service.lines]

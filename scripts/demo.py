@@ -16,15 +16,17 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any, NoReturn
+from uuid import uuid4
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TOOLS = Path(sys.executable).parent
 READY_WITHIN = 30.0
+ORDER = {"amount": 1999, "currency": "EUR", "reference": "order 4711"}
 COLOURS = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
@@ -72,7 +74,7 @@ def run(command: Sequence[str | Path], cwd: Path) -> None:
 
 
 def scaffold(folder: Path) -> None:
-    """Render the template as it stands here, with every default, and install it."""
+    """Render the template as it stands here, with every default, and make it ready to start."""
     if (folder / "pyproject.toml").exists():
         say(f"{folder.name}/ is there already and is used as it is (delete it to start afresh)")
     else:
@@ -82,7 +84,7 @@ def scaffold(folder: Path) -> None:
     say("Installing it")
     run([TOOLS / "uv", "sync", "--quiet"], folder)
     say("Making its database")
-    run([folder / ".venv/bin/alembic", "upgrade", "heads"], folder)
+    run([TOOLS / "uv", "run", "--no-sync", "alembic", "upgrade", "heads"], folder)
 
 
 def address(variable: str, port: int) -> tuple[str, int]:
@@ -143,14 +145,27 @@ class Service:
 
     def get(self, path: str, *, management: bool = False) -> tuple[int, dict[str, str], str]:
         """Send one request; the names of the headers are in lower case."""
-        connection = http.client.HTTPConnection(
-            *(self.management if management else self.traffic), timeout=10
-        )
+        return self._send("GET", path, self.management if management else self.traffic)
+
+    def pay(self, key: str) -> tuple[int, dict[str, str], str]:
+        """Order a payment under this key."""
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        return self._send("POST", "/payments", self.traffic, json.dumps(ORDER), headers)
+
+    @staticmethod
+    def _send(
+        method: str,
+        path: str,
+        to: tuple[str, int],
+        body: str | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> tuple[int, dict[str, str], str]:
+        connection = http.client.HTTPConnection(*to, timeout=10)
         try:
-            connection.request("GET", path)
+            connection.request(method, path, body, headers)
             response = connection.getresponse()
-            headers = {name.lower(): value for name, value in response.getheaders()}
-            return response.status, headers, response.read().decode("utf-8")
+            given = {name.lower(): value for name, value in response.getheaders()}
+            return response.status, given, response.read().decode("utf-8")
         finally:
             connection.close()
 
@@ -211,10 +226,16 @@ def show(service: Service) -> None:
     {paint("Metrics", 1)}      {operations}/metrics
     {paint("Information", 1)}  {operations}/info
 """)
-    for path, management in (("/payments", False), ("/health/ready", True)):
-        status, _, body = service.get(path, management=management)
-        say(f"GET {path} answers {status}")
-        print(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
+    key = f"demo-{uuid4()}"
+    status, _, payment = service.pay(key)
+    say(f"POST /payments answers {status}")
+    print(payment)
+    status, headers, again = service.pay(key)
+    if again == payment and "idempotency-replayed" in headers:
+        say(f"Sent again with the same key it answers {status}, the same payment: it is made once")
+    status, _, body = service.get("/health/ready", management=True)
+    say(f"GET /health/ready answers {status}")
+    print(body)
     say("Its log")
 
 
@@ -236,8 +257,13 @@ def follow(service: Service) -> int:
 
 def check(service: Service) -> None:
     """Watch everything be true that the README promises in a sentence."""
-    status, headers, _ = service.get("/payments")
-    ensure(status == 200 and "x-request-id" in headers, "GET /payments answers, with a request id")
+    key = str(uuid4())
+    status, headers, payment = service.pay(key)
+    ensure(status == 201 and "x-request-id" in headers, "a payment is taken", payment)
+    status, headers, again = service.pay(key)
+    ensure(again == payment and "idempotency-replayed" in headers, "once for each key", again)
+    stored = json.loads(service.get("/payments")[2])["payments"]
+    ensure(stored == [json.loads(payment)], "it is stored", stored)
     for path in ("/livez", "/readyz"):
         ensure(service.status(path) == 200, f"{path} says yes")
     for path in ("/health", "/health/live", "/health/ready", "/health/startup", "/info"):
@@ -248,11 +274,13 @@ def check(service: Service) -> None:
     say("SIGTERM")
     service.process.send_signal(signal.SIGTERM)
     service.wait_until(lambda: not service.is_ready(), "the ready probe said no", 5)
-    ensure(service.status("/payments") == 200, "not ready, and still serving")
+    ensure(service.pay(str(uuid4()))[0] == 201, "not ready, and still taking payments")
     ensure(service.end() == 0, "it ended with exit code 0", service)
 
     records = [parse(line) for line in service.lines]
     ensure(len(records) > 5, f"its {len(records)} log lines are JSON, with all their fields")
+    told = {record["key"] for record in records if record["message"] == "event published"}
+    ensure(len(told) == 2, "others were told of both payments", told)
     errors = [record for record in records if record["level"] in {"error", "critical"}]
     ensure(not errors, "none of them is an error", errors)
 

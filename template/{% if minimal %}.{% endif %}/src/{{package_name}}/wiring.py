@@ -7,9 +7,10 @@ from .routes import greeting
 def wire(service: Service) -> None:
     """Register the service's parts. Called once, before the workers are forked.
 
-    A health check that takes the service out of rotation while the database is away:
+    A health check of something that the service can't do without takes it out of rotation while
+    that is away (a database that was chosen as an answer has its checks already):
 
-        service.health.register("database", ping_database, timeout=3.0)
+        service.health.register("ledger", ping_ledger, timeout=3.0)
 
     A resource that each worker opens before its first request and closes after its last, found
     as `service.state.pool` (in a route: `request.app.state.pool`):

@@ -19,3 +19,5 @@ def wire(service: Service) -> None:
     """
     service.include_router(routes.router)
     capture.install(service)  # does nothing until PAYMENT_GATEWAY_URL is set
+    # Memory and disk in /health. They aren't critical: a full disk never unplugs the pod.
+    service.health.register_defaults()

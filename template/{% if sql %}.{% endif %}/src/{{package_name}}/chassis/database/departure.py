@@ -5,6 +5,7 @@ connections leaves room for both, but a person or a job may need what lies idle 
 """
 
 import asyncio
+from contextlib import suppress
 
 from .. import metrics, roster
 from ..roster import WorkerState
@@ -23,9 +24,13 @@ def is_leaving() -> bool:
     return isinstance(slot, int) and roster.current.state_of(slot) not in _STAYING
 
 
-async def give_back_when_leaving(database: Database) -> None:
-    """Once the worker leaves, close time and again what is idle. Runs until it is cancelled."""
-    while True:
-        await asyncio.sleep(_LOOK_SECONDS)
+async def give_back_when_leaving(database: Database, over: asyncio.Event) -> None:
+    """Once the worker leaves, close time and again what is idle, until it is `over`.
+
+    Don't cancel it: it may be closing a connection, which would be an error in the log.
+    """
+    while not over.is_set():
         if is_leaving():
             await database.give_back()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), _LOOK_SECONDS)

@@ -1,6 +1,7 @@
 """The database in a service: opened in each worker, checked, and refused for when it is away."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -39,6 +40,8 @@ CurrentDatabase = Annotated[Database, Depends(current_database)]
 def install(service: Service) -> None:
     """Give a service its database, as `service.state.database`, and its health checks."""
     schema = Schema.from_scripts()
+    # Two lines from each worker that looks at the schema, and they say nothing.
+    logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
     service.resource("database", lambda: opened(service, schema))
 
     async def answers() -> bool:
@@ -71,13 +74,15 @@ async def opened(service: Service, schema: SchemaCheck | None = None) -> AsyncIt
     pool_metrics.pool().changed(gate)  # so that an idle pool shows too
     is_file = settings.answers.database == "sqlite"
     database = Database(engine, gate, writers=Gate(1, patience) if is_file else None, schema=schema)
+    over = asyncio.Event()
     giving_back = asyncio.create_task(
-        give_back_when_leaving(database), name="connections given back"
+        give_back_when_leaving(database, over), name="connections given back"
     )
     try:
         yield database
     finally:
-        giving_back.cancel()
+        over.set()
+        await asyncio.wait({giving_back})
         await database.close()
 
 

@@ -4,18 +4,25 @@
 
 A page's Python blocks are one module, run block by block in their order, in a process of its own.
 Where a block defines `wire`, it is called with a new application, as the service's `main.py` does.
-Nothing else is added: what a block uses, it or one above it imports and defines.
+Tables that a block declares are made, as the migration would that one writes for them; that needs
+a database in DATABASE_URL, migrated, where the service has one. Nothing else is added: what a block
+uses, it or one above it imports and defines.
 """
 
 import ast
+import os
 import re
 import sys
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 PACKAGE = "payment_api"  # the default service's
+FEATURES = ("database", "idempotency", "jwt", "redis", "outbox")
+"""The parts of the chassis that not every service has, in the order of its `main.py`."""
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -52,6 +59,21 @@ def module_of(text: str) -> str:
     return module
 
 
+def features() -> list[Any]:
+    """What installs the parts that this service has."""
+    names = [f"{PACKAGE}.chassis.{feature}" for feature in FEATURES]
+    return [import_module(name).install for name in names if find_spec(name)]
+
+
+def make_tables() -> None:
+    """Make the tables that are declared by now, where there is an SQLite to make them in."""
+    url = os.environ.get("DATABASE_URL", "")
+    if url.startswith("sqlite:") and find_spec(f"{PACKAGE}.chassis.database"):
+        engine = import_module("sqlalchemy").create_engine(url)
+        import_module(f"{PACKAGE}.chassis.database").metadata.create_all(engine)
+        engine.dispose()
+
+
 def run(page: Path) -> int:
     """Run the page's Python blocks; return how many there were."""
     service = import_module(f"{PACKAGE}.chassis.service")
@@ -64,7 +86,8 @@ def run(page: Path) -> int:
         ast.increment_lineno(tree, block.line - 1)
         exec(compile(tree, str(page), "exec"), vars(module))  # noqa: S102 - our own pages
         if any(isinstance(node, ast.FunctionDef) and node.name == "wire" for node in tree.body):
-            service.create_app(settings, vars(module)["wire"])
+            service.create_app(settings, vars(module)["wire"], features=features())
+        make_tables()
     return len(found)
 
 

@@ -22,6 +22,9 @@ FIRST_TAG = "v0.1.0"
 
 Answers = Mapping[str, object]
 
+EVERY_FEATURE: Mapping[str, str] = {"database": "postgresql", "events": "redis", "auth": "jwt"}
+"""The answers of a service with all parts. The same ones wherever it is installed: once a run."""
+
 
 def clean_environment() -> dict[str, str]:
     """The environment for tools that are run on a rendered project.

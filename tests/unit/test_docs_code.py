@@ -14,8 +14,11 @@ PAGES = {
 }
 WITH_CODE = sorted(name for name, path in PAGES.items() if docs_code.module_of(path.read_text()))
 
-ANSWERS: dict[str, Mapping[str, str]] = {"docs/inference.md": {"archetype": "inference"}}
-"""The answers of the service that a page is about; of those that aren't here, the default one."""
+ANSWERS: dict[str, Mapping[str, str]] = {"docs/tokens.md": support.EVERY_FEATURE}
+"""The answers of the service that a page is about; of those that aren't here, the default one.
+
+Each other set of answers is one more service to install: take one that other tests install anyway.
+"""
 
 
 def projects(pages: list[str]) -> Iterator[tuple[Mapping[str, str], list[str]]]:
@@ -31,10 +34,18 @@ def test_there_is_code() -> None:
 
 
 @pytest.mark.parametrize("name", WITH_CODE)
-def test_the_python_of_a_page_runs(name: str, installed: Callable[..., Path]) -> None:
+def test_the_python_of_a_page_runs(
+    name: str, installed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As one module, with the service installed; its assertions hold and it warns of nothing."""
     project = installed(ANSWERS.get(name, {}))
     runner = support.REPOSITORY / "tests/docs_code.py"
+    if name in ANSWERS:  # their servers have to be named; none of these pages asks them
+        monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+        monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+    else:
+        monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/page.db")
+        support.run([".venv/bin/alembic", "upgrade", "heads"], project)
 
     support.run([".venv/bin/python", "-W", "error", runner, PAGES[name]], project, timeout=60)
 

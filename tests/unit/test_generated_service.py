@@ -19,16 +19,11 @@ INFERENCE: Mapping[str, str] = {
     "workload": "io",
     "drain_seconds": "3",
 }
-EVERY_FEATURE: Mapping[str, str] = {
-    "database": "postgresql",
-    "events": "redis",
-    "auth": "jwt",
-}
 MINIMAL: Mapping[str, str] = {"archetype": "minimal"}
 PROJECTS = pytest.mark.parametrize(
     "answers",
     [
-        pytest.param(EVERY_FEATURE, id="every-feature"),
+        pytest.param(support.EVERY_FEATURE, id="every-feature"),
         pytest.param({}, id="defaults"),
         pytest.param(INFERENCE, id="inference"),
     ],

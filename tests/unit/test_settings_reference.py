@@ -5,13 +5,12 @@ from pathlib import Path
 
 import support
 
-EVERY_FEATURE = {"database": "postgresql", "events": "redis", "auth": "jwt"}
 SCRIPT = support.REPOSITORY / "scripts/settings_reference.py"
 
 
 def test_the_page_is_what_the_code_says(installed: Callable[..., Path]) -> None:
     """docs/settings.md lists every setting with its type, default and bounds, and no other."""
-    project = installed(EVERY_FEATURE)
+    project = installed(support.EVERY_FEATURE)
 
     done = support.run([".venv/bin/python", SCRIPT, "--check"], project, check=False)
 

@@ -78,7 +78,7 @@ def scaffold(folder: Path) -> None:
     if (folder / "pyproject.toml").exists():
         say(f"{folder.name}/ is there already and is used as it is (delete it to start afresh)")
     else:
-        say(f"Scaffolding the default service into {folder}")
+        say(f"Scaffolding the default service into {folder.name}/")
         copy = ["copy", "--quiet", "--defaults", "--vcs-ref=HEAD", str(REPOSITORY), str(folder)]
         run([TOOLS / "copier", *copy], REPOSITORY)
     say("Installing it")

@@ -3,8 +3,8 @@
     python offer.py PORT SECONDS rate 3000
     python offer.py PORT SECONDS clients 32
 
-It posts payments, each with a key of its own: so many a second, whatever becomes of them, or as many
-as the clients get done. It prints what it saw as JSON. The first second isn't counted.
+It posts payments, each with a key of its own: so many a second, whatever becomes of them, or as
+many as the clients get done. It prints what it saw as JSON. The first second isn't counted.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class Offer:
         else:
             await self._at_rate(number)
         over = time.perf_counter() + LAST_REPLIES_SECONDS
-        while self._asking and time.perf_counter() < over:
+        while self._asking and time.perf_counter() < over:  # noqa: ASYNC110 - simple will do
             await asyncio.sleep(0.02)
         return self._told()
 

@@ -110,7 +110,7 @@ class Payers:
         return {key: paid for key, paid in self.paid.items() if paid.reply is not None}
 
     async def _run(self) -> None:
-        while self._mode == "waiting":
+        while self._mode == "waiting":  # noqa: ASYNC110 - it is another thread that says so
             await asyncio.sleep(0.01)
         while self._mode == "paced":
             began, sent = time.monotonic(), 0

@@ -1,9 +1,9 @@
 """Nothing that was acknowledged is lost and nothing is done twice, whatever is killed meanwhile.
 
-Clients pay at 10,000 requests a minute and then as fast as they are served. Meanwhile the service is
-restarted, workers are killed, and PostgreSQL and Redis go away; Redis forgets everything. What
-counts is what the books say when all is over. LOSS_SECONDS is how long each database is put through
-it: 20 by default, a minute for the figures in the documentation.
+Clients pay at 10,000 requests a minute and then as fast as they are served. Meanwhile the service
+is restarted, workers are killed, and PostgreSQL and Redis go away; Redis forgets everything. What
+counts is what the books say when all is over. LOSS_SECONDS is how long each database is put
+through it: 20 by default, a minute for the figures in the documentation.
 """
 
 from __future__ import annotations
@@ -58,8 +58,12 @@ class Instance:
     """A place in which one instance of the service runs after the other."""
 
     def __init__(self, project: Path, ports: Ports, settings: dict[str, str]) -> None:
-        self._start = lambda: Service(project, *self._ports, settings)
-        self._ports = ports.take(), ports.take()
+        port, management_port = ports.take(), ports.take()
+
+        def start() -> Service:
+            return Service(project, port, management_port, settings)
+
+        self._start = start
         self.all = [self._start()]
 
     @property
@@ -133,9 +137,9 @@ class Rolling:
 
 
 def go_through(payers: Payers, mishaps: Sequence[Mishap]) -> None:
-    """Let mishaps happen one after the other, over and over, first at a pace and then at full speed.
+    """Let mishaps happen one after the other, first at a pace and then at full speed.
 
-    Each of them happens at least once.
+    Each of them at least once; over and over while there is time.
     """
     began = time.monotonic()
     payers.come_at(PER_MINUTE)

@@ -14,7 +14,7 @@ import gc
 import json
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 from uuid import uuid4
 
@@ -79,7 +79,7 @@ class Offer:
     def __init__(self, port: int, seconds: float) -> None:
         self._port = port
         self._seconds = seconds
-        self._idle: list[Line] = []
+        self._idle: deque[Line] = deque()  # the one that was idle longest is next, as in a ring
         self._asking: set[Line] = set()
         self._connecting: set[asyncio.Task[Any]] = set()
         self._connections = 0
@@ -121,7 +121,7 @@ class Offer:
         if self._counts(time.perf_counter()):
             self._sent += 1
         if self._idle:
-            line = self._idle.pop()
+            line = self._idle.popleft()
         elif self._connections < MOST_CONNECTIONS:
             self._connections += 1
             line = Line(self)

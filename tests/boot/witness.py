@@ -186,5 +186,10 @@ def _entry(entry: list[Any]) -> tuple[Position, Published]:
     position, pairs = entry
     named = dict(zip(pairs[::2], pairs[1::2], strict=True))
     milliseconds, _, number = position.partition(b"-")
-    texts = [named[name].decode() for name in (b"id", b"type", b"key")]
-    return (int(milliseconds), int(number)), Published(*texts, json.loads(named[b"data"]))
+    event = Published(
+        id=named[b"id"].decode(),
+        type=named[b"type"].decode(),
+        key=named[b"key"].decode(),
+        data=json.loads(named[b"data"]),
+    )
+    return (int(milliseconds), int(number)), event

@@ -24,6 +24,7 @@ from .health.health_metrics import HealthRecorder
 from .health.probes import Probes
 from .health.traffic_probes import traffic_probes
 from .http import docs, problems
+from .http.bottleneck import Bottlenecks
 from .http.inflight import InFlight
 from .http.middleware import RequestMiddleware
 from .models import ModelRegistry, model_board
@@ -71,6 +72,8 @@ class Service(FastAPI):
         """Work that outlives a request."""
         self.in_flight = InFlight()
         """The requests that this worker is serving."""
+        self.bottlenecks = Bottlenecks()
+        """What is asked before a request is let in whether there is room for it."""
         self.probes = Probes(
             roster.current, availability.current, self.health, health_board.current
         )
@@ -131,6 +134,7 @@ class Service(FastAPI):
             probes=traffic_probes(self.probes, self.settings),
             routes=self.routes,
             cors=cors,
+            bottlenecks=self.bottlenecks,
         )
 
     def openapi(self) -> dict[str, Any]:

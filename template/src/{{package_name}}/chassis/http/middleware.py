@@ -18,6 +18,7 @@ from starlette.websockets import WebSocketDisconnect
 from .. import context, logs, metrics
 from ..settings import ChassisSettings
 from . import conversation
+from .bottleneck import Bottlenecks
 from .conversation import Conversation
 from .exchange import Exchange, Header
 from .headers import (
@@ -49,6 +50,7 @@ class _Refusal(NamedTuple):
 
 
 _OVERLOAD = _Refusal("overload", 503, "All places are taken. Try again soon.", _RETRY_AFTER)
+_FULL = _Refusal("overload", 503, "Too many are waiting already. Try again soon.", _RETRY_AFTER)
 _WRONG_HOST = _Refusal("host", 400, "The Host header names a host that isn't served here.")
 # RFC 9112, 3.2. Whoever takes the first one and whoever takes the last see different requests.
 _TWO_HOSTS = _Refusal("host", 400, "There is more than one Host header.")
@@ -70,6 +72,7 @@ class RequestMiddleware:
         probes: dict[str, ASGIApp],
         routes: Sequence[BaseRoute] = (),
         cors: CORSMiddleware | None = None,
+        bottlenecks: Bottlenecks | None = None,
     ) -> None:
         self.app = app
         self._probes = probes
@@ -80,6 +83,7 @@ class RequestMiddleware:
         self._completed: list[Exchange] = []
         self.in_flight = in_flight
         self.routes = routes
+        self._door = (bottlenecks or Bottlenecks()).door(routes)
         self.cors = cors
         self.max_body_bytes = settings.max_body_bytes
         self.body_limit_detail = f"The request body exceeds {settings.max_body_bytes} bytes."
@@ -149,6 +153,8 @@ class RequestMiddleware:
             refusal = _TWO_HOSTS
         elif self._hosts and not is_allowed_host(headers.get(b"host", b""), self._hosts):
             refusal = _WRONG_HOST
+        elif self._door.is_closed(scope):
+            refusal = _FULL
         if refusal is not None:
             self.note_refused(refusal.reason)
         return refusal

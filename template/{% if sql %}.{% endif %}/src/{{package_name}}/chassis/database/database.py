@@ -94,6 +94,12 @@ class Database:
         async with place, self._use(self._reading) as connection:
             yield connection
 
+    def turns_away(self, *, writing: bool) -> bool:
+        """Whether whoever comes now would wait for a connection in vain. Counts as a refusal."""
+        if writing and self._writers is not None and self._writers.turns_away():
+            return True
+        return self.gate.turns_away()
+
     async def answers(self) -> bool:
         """Whether the database answers. For the health check.
 

@@ -25,6 +25,9 @@ from .schema import Schema
 CHECK_SECONDS = 3.0
 """The timeout of the health check (SPEC C2)."""
 
+_LOOKING = {"GET", "HEAD"}
+"""The methods of requests that don't write, as far as that can be told before they are let in."""
+
 
 async def current_database(request: Request) -> Database:
     """The database of the service that handles a request."""
@@ -54,6 +57,11 @@ def install(service: Service) -> None:
     service.health.register("schema", has_schema, "It is migrated", timeout=CHECK_SECONDS)
     service.add_exception_handler(DatabaseUnavailableError, _refuse)
 
+    def is_full(method: str) -> bool:
+        return _of(service).turns_away(writing=method not in _LOOKING)
+
+    service.bottlenecks.add(current_database, is_full)
+
 
 @asynccontextmanager
 async def opened(service: Service, schema: SchemaCheck | None = None) -> AsyncIterator[Database]:
@@ -73,7 +81,8 @@ async def opened(service: Service, schema: SchemaCheck | None = None) -> AsyncIt
     gate = Gate(pool.size, patience, watcher=pool_metrics.pool())
     pool_metrics.pool().changed(gate)  # so that an idle pool shows too
     is_file = settings.answers.database == "sqlite"
-    database = Database(engine, gate, writers=Gate(1, patience) if is_file else None, schema=schema)
+    writers = Gate(1, patience, watcher=pool_metrics.writers()) if is_file else None
+    database = Database(engine, gate, writers=writers, schema=schema)
     over = asyncio.Event()
     giving_back = asyncio.create_task(
         give_back_when_leaving(database, over), name="connections given back"

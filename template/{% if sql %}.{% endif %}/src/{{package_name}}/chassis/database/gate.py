@@ -113,13 +113,25 @@ class Gate:
             raise
         self._watcher.waited(self._clock() - began)
 
+    def turns_away(self) -> bool:
+        """Whether whoever comes now would wait in vain; if so it is counted as refused."""
+        if not self._queue or self._hopeless_wait(self._clock()) is None:
+            return False
+        self._watcher.refused("queue")
+        return True
+
     def _refuse_if_hopeless(self, now: float) -> None:
-        wait = self._pace.wait(now, len(self._queue))
-        if wait > self.patience * _MARGIN:
+        wait = self._hopeless_wait(now)
+        if wait is not None:
             self._watcher.refused("queue")
             raise PoolTimeoutError(
                 f"{len(self._queue)} wait for a connection already, which takes about {wait:.1f} s"
             )
+
+    def _hopeless_wait(self, now: float) -> float | None:
+        """How long one who comes now would wait, if that is too long."""
+        wait = self._pace.wait(now, len(self._queue))
+        return wait if wait > self.patience * _MARGIN else None
 
     def _leave(self) -> None:
         # A place is handed on, so that nobody who comes in between takes it.

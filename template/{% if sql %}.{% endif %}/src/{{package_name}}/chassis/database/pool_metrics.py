@@ -54,6 +54,27 @@ class PoolMetrics:
         self._wait.observe(seconds)
 
 
+class WriterMetrics:
+    """Those who wait for their turn to write to a file: to a client it is the same wait."""
+
+    def changed(self, gate: Gate) -> None:
+        """See `Watcher`. What the gauges show is connections."""
+
+    def refused(self, reason: Reason) -> None:
+        """See `Watcher`."""
+        pool().refused(reason)
+
+    def waited(self, seconds: float) -> None:
+        """See `Watcher`."""
+        pool().waited(seconds)
+
+
+@cache
+def writers() -> WriterMetrics:
+    """The metrics of those who write in this process."""
+    return WriterMetrics()
+
+
 @cache
 def pool() -> PoolMetrics:
     """The process' pool metrics."""

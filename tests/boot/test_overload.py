@@ -31,7 +31,7 @@ PROCESSORS = sorted(os.sched_getaffinity(0))
 OURS, THEIRS = PROCESSORS[-1:], PROCESSORS[:-1] or PROCESSORS
 """Where the load generator runs, and where the service and its database do."""
 
-CLIENTS = 32
+CLIENTS = 16
 TIMES = 3
 PEAK_SECONDS, OVERLOAD_SECONDS = 5, 10
 GOODPUT = 0.8
@@ -70,7 +70,9 @@ def service(
             url = server.create("payments")
         migrate(project, url)
         boot = stack.enter_context(booting(project, ports))
-        yield boot(wrapper=pinned(THEIRS), WEB_CONCURRENCY="2", DATABASE_URL=url)
+        # Without replacements of workers: each takes as much time as some hundred payments.
+        settings = {"WEB_CONCURRENCY": "2", "MAX_REQUESTS": "0", "DATABASE_URL": url}
+        yield boot(wrapper=pinned(THEIRS), **settings)
 
 
 def test_three_times_what_it_can_carry(
@@ -78,16 +80,16 @@ def test_three_times_what_it_can_carry(
 ) -> None:
     """Goodput stays at 80 percent of the peak, refusals are quick, and probes notice nothing."""
     offer(service, 1, "clients", CLIENTS)  # connections are made, code is warm
-    peak = offer(service, PEAK_SECONDS, "clients", CLIENTS)
-    assert set(peak["outcomes"]) == {"201"}, peak
+    before = offer(service, PEAK_SECONDS, "clients", CLIENTS)
     with Load(service.management_port, "/health/ready", [PROBE] * 2) as probes:
-        over = offer(service, OVERLOAD_SECONDS, "rate", TIMES * peak["good_per_second"])
-    kept = over["good_per_second"] / peak["good_per_second"]
-    told = (
-        f"{kept:.0%} of {peak['good_per_second']:.0f}/s, refused in {over['milliseconds']['503']}"
-    )
+        over = offer(service, OVERLOAD_SECONDS, "rate", TIMES * before["good_per_second"])
+    after = offer(service, PEAK_SECONDS, "clients", CLIENTS)
+    print(before, over, after, sep="\n")  # noqa: T201 - the figures are what it is for
+    # What it can carry drifts, with the machine and with the size of the tables.
+    peak = (before["good_per_second"] + after["good_per_second"]) / 2
+    kept = over["good_per_second"] / peak
+    told = f"{kept:.0%} of {peak:.0f}/s, refused in {over['milliseconds']['503']} ms"
     record_property("load", told)
-    print(peak, over, sep="\n")  # noqa: T201 - the figures are what it is for
 
     # Each request has an answer, and there are no others than these.
     assert set(over["outcomes"]) == {"201", "503"}, over

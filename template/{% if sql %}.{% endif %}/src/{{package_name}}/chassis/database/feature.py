@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -24,6 +25,11 @@ from .schema import Schema
 
 CHECK_SECONDS = 3.0
 """The timeout of the health check (SPEC C2)."""
+
+_SWITCH_SECONDS = 0.0005
+"""SQLite's statements run in threads. One that is done waits so long for the event loop to let go
+of the interpreter; by default ten times as long, and while the loop is busy a transaction takes
+that at each of its steps, with the file locked."""
 
 _LOOKING = {"GET", "HEAD"}
 """The methods of requests that don't write, as far as that can be told before they are let in."""
@@ -82,6 +88,8 @@ async def opened(service: Service, schema: SchemaCheck | None = None) -> AsyncIt
     pool_metrics.pool().changed(gate)  # so that an idle pool shows too
     is_file = settings.answers.database == "sqlite"
     writers = Gate(1, patience, watcher=pool_metrics.writers()) if is_file else None
+    if is_file:
+        sys.setswitchinterval(_SWITCH_SECONDS)
     database = Database(engine, gate, writers=writers, schema=schema)
     over = asyncio.Event()
     giving_back = asyncio.create_task(

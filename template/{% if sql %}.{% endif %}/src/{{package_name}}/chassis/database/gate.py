@@ -15,8 +15,11 @@ from typing import Literal, Protocol
 from .database_errors import PoolTimeoutError
 from .pace import Pace
 
-_MARGIN = 2 / 3
-"""The part of the patience that an expected wait may take: those who are let in should make it."""
+_MARGIN = 1 / 3
+"""The part of the patience that an expected wait may take: those who are let in should make it,
+
+even if it goes three times as slowly from now on. A longer queue wouldn't have more of them served.
+"""
 
 Reason = Literal["timeout", "queue"]
 

@@ -35,6 +35,7 @@ class Pace:
         """How long somebody with so many ahead will wait; 0 when that can't be told yet."""
         if self._steps < _STEPS:
             return 0.0
-        # A queue that has come to a halt shows it by what the next step takes already.
-        turn = max(self._step * self._places, now - self._moved_at)
-        return turn * (ahead + 1) / self._places
+        # A queue that has come to a halt shows it by what the next step takes already. It counts
+        # once: a lock that was held for a moment doesn't make all later steps slow.
+        halt = max(0.0, now - self._moved_at - self._step * self._places)
+        return self._step * (ahead + 1) + halt

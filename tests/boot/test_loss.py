@@ -145,7 +145,7 @@ def go_through(payers: Payers, mishaps: Sequence[Mishap]) -> None:
     payers.come_at(PER_MINUTE)
     for number in itertools.count():
         passed = time.monotonic() - began
-        if number == len(mishaps) // 2 or (number > len(mishaps) // 2 and passed > SECONDS / 2):
+        if number >= len(mishaps) // 2 and passed > SECONDS / 2:
             payers.hurry(CLIENTS)
         if number >= len(mishaps) and passed > SECONDS:
             return

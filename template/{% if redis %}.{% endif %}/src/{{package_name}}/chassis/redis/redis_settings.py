@@ -1,7 +1,10 @@
 """The settings of a service with Redis."""
 
+from urllib.parse import urlsplit
+
 from pydantic import Field, SecretStr, model_validator
 from pydantic_core import PydanticCustomError
+from redis.asyncio import ConnectionPool
 
 from ..settings import ChassisSettings, refusal
 from ..settings.setting_types import Maybe
@@ -34,7 +37,23 @@ class RedisSettings(ChassisSettings):
     @model_validator(mode="after")
     def _refuse_other_urls(self) -> "RedisSettings":
         # Not a field's own validator: its message would be taken for one that shows the value.
-        if not self.redis_url.get_secret_value().startswith(_SCHEMES):
-            line = f"REDIS_URL is refused: it must begin with {', '.join(_SCHEMES)}"
+        if wrong := _wrong_url(self.redis_url.get_secret_value()):
+            line = f"REDIS_URL is refused: it {wrong}"
             raise PydanticCustomError(refusal.CONFLICT, "{wrong}", {"wrong": line})
         return self
+
+
+def _wrong_url(url: str) -> str | None:
+    """What is wrong with it, without showing it: it may have a password."""
+    if not url.startswith(_SCHEMES):
+        return f"must begin with {', '.join(_SCHEMES)}"
+    try:
+        # What the client doesn't know it would otherwise refuse at each connection.
+        pool = ConnectionPool.from_url(url)
+        pool.connection_class(**pool.connection_kwargs)
+        path = urlsplit(url).path.strip("/")
+    except (TypeError, ValueError):
+        return "must be a URL such as redis://:password@host:6379/0"
+    if not url.startswith("unix://") and path and not path.isdecimal():
+        return "must end with a database's number, as in redis://:password@host:6379/0"
+    return None

@@ -59,6 +59,8 @@ def _rules(statement: Statement, text: str, state: SchemaState) -> Iterator[Rule
         yield from _index(words, text, state)
     elif words[0] in ("UPDATE", "DELETE"):
         yield from _data(words, state)
+    elif words[0] == "WITH" and {"UPDATE", "DELETE"} & {*words} and "WHERE" not in words:
+        yield DATA
     elif re.match(r"(CLUSTER|VACUUM FULL|REFRESH MATERIALIZED VIEW (?!CONCURRENTLY))", text):
         yield REWRITE
     elif words[0] in ("DROP", "TRUNCATE") or re.match(r"ALTER (TYPE|VIEW) .*\bRENAME\b", text):

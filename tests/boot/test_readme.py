@@ -1,6 +1,5 @@
 """What the generated README shows is what one sees: its commands are run, its output compared."""
 
-import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -64,7 +63,7 @@ def test_the_commands_print_what_is_shown(
             done = subprocess.run(
                 ["bash", "-c", there],
                 cwd=project,
-                env={**os.environ, **environment},
+                env=environment,
                 capture_output=True,
                 text=True,
                 timeout=60,

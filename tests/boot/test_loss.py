@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -85,8 +85,9 @@ class Instance:
 
     def kill_a_worker(self) -> None:
         """With SIGKILL, while it serves; the master starts another one."""
-        if workers := self.now.workers():
-            os.kill(workers[0], signal.SIGKILL)
+        with suppress(FileNotFoundError, ProcessLookupError):  # it is being restarted just now
+            for worker in self.now.workers()[:1]:
+                os.kill(worker, signal.SIGKILL)
 
     def reload(self) -> None:
         """Replace the workers."""

@@ -22,7 +22,7 @@ from boot.load import ClosedError, Reply, read_reply
 
 ATTEMPT_SECONDS = 5.0
 """After so long without a reply a client tries again."""
-PATIENCE_SECONDS = 90.0
+PATIENCE_SECONDS = 180.0
 """It gives up then, which is a failure: every outage of the test is shorter."""
 FIRST_WAIT, LONGEST_WAIT = 0.05, 4.0
 """Bounds of the backoff. At first it is more impatient than `Retry-After` allows; but thousands who

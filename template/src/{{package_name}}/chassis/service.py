@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from . import availability, logs, roster, settings
 from .availability import LivenessState, ReadinessState
@@ -27,6 +27,7 @@ from .http import docs, problems
 from .http.bottleneck import Bottlenecks
 from .http.inflight import InFlight
 from .http.middleware import RequestMiddleware
+from .http.turnstile import Turnstile
 from .models import ModelRegistry, model_board
 from .outbound import Headers, Upstream, UpstreamOptions, Url
 from .resources import Opener, Resources
@@ -77,6 +78,7 @@ class Service(FastAPI):
         self.probes = Probes(
             roster.current, availability.current, self.health, health_board.current
         )
+        self._turnstile: Turnstile | None = None
         self.closing_seconds = 0.0
         """What a stop leaves for closing resources; the server lowers it when time is short."""
         problems.install(self)
@@ -127,7 +129,7 @@ class Service(FastAPI):
                 allow_methods=["*"],
                 allow_headers=["*"],
             )
-        return RequestMiddleware(
+        middleware = RequestMiddleware(
             app,
             settings=self.settings,
             in_flight=self.in_flight,
@@ -136,6 +138,14 @@ class Service(FastAPI):
             cors=cors,
             bottlenecks=self.bottlenecks,
         )
+        if cors is None:  # which has headers of its own for each reply
+            proxies = self.settings.forwarded_allow_ips
+            self._turnstile = Turnstile(middleware, trusted_proxies=proxies)
+        return middleware
+
+    def turn_away(self, scope: Scope) -> tuple[bytes, bytes] | None:
+        """The reply to a request that there is no room for, as its connection asks for it."""
+        return self._turnstile.turn_away(scope) if self._turnstile is not None else None
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, made when it is first asked for."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from re import Pattern
 from typing import Any
 
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
@@ -42,21 +42,24 @@ class Door:
     def __init__(
         self, is_full: Mapping[Callable[..., Any], IsFull], routes: Sequence[BaseRoute]
     ) -> None:
-        self._routes: list[tuple[Pattern[str], set[str], list[IsFull]]] = []
+        self._routes: list[tuple[Pattern[str], set[str], list[IsFull], RouteContext]] = []
         for route in iter_route_contexts(routes) if is_full else ():
             dependant = getattr(route, "dependant", None)
             methods = getattr(route, "methods", None)
             if dependant is not None and methods:
                 calls = _calls(dependant)
                 needed = [ask for dependency, ask in is_full.items() if dependency in calls]
-                self._routes.append((route.path_regex, set(methods), needed))
+                self._routes.append((route.path_regex, set(methods), needed, route))
 
     def is_closed(self, scope: Scope) -> bool:
-        """Whether this request is to be turned away."""
+        """Whether to turn this request away; its scope names the route then, for the log."""
         method = scope.get("method", "")  # a WebSocket's handshake has none
-        for regex, methods, needed in self._routes:
+        for regex, methods, needed, route in self._routes:
             if method in methods and regex.match(scope["path"]):
-                return any(is_full(method) for is_full in needed)
+                closed = any(is_full(method) for is_full in needed)
+                if closed:
+                    scope["route"] = route
+                return closed
         return False
 
 

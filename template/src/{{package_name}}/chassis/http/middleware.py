@@ -40,7 +40,7 @@ _STOPPING = "The service is stopping."
 _log = logs.get_logger("chassis.request")
 
 
-class _Refusal(NamedTuple):
+class Refusal(NamedTuple):
     """Why a request isn't let in, for the metric, and what its client is told."""
 
     reason: str
@@ -49,11 +49,11 @@ class _Refusal(NamedTuple):
     headers: Sequence[Header] = ()
 
 
-_OVERLOAD = _Refusal("overload", 503, "All places are taken. Try again soon.", _RETRY_AFTER)
-_FULL = _Refusal("overload", 503, "Too many are waiting already. Try again soon.", _RETRY_AFTER)
-_WRONG_HOST = _Refusal("host", 400, "The Host header names a host that isn't served here.")
+_OVERLOAD = Refusal("overload", 503, "All places are taken. Try again soon.", _RETRY_AFTER)
+_FULL = Refusal("overload", 503, "Too many are waiting already. Try again soon.", _RETRY_AFTER)
+_WRONG_HOST = Refusal("host", 400, "The Host header names a host that isn't served here.")
 # RFC 9112, 3.2. Whoever takes the first one and whoever takes the last see different requests.
-_TWO_HOSTS = _Refusal("host", 400, "There is more than one Host header.")
+_TWO_HOSTS = Refusal("host", 400, "There is more than one Host header.")
 
 
 class RequestMiddleware:
@@ -75,7 +75,7 @@ class RequestMiddleware:
         bottlenecks: Bottlenecks | None = None,
     ) -> None:
         self.app = app
-        self._probes = probes
+        self.probes = probes
         self._limit = settings.worker_connections
         self._hosts = settings.allowed_hosts
         self._metrics = metrics.requests()
@@ -87,7 +87,7 @@ class RequestMiddleware:
         self.cors = cors
         self.max_body_bytes = settings.max_body_bytes
         self.body_limit_detail = f"The request body exceeds {settings.max_body_bytes} bytes."
-        self._large_body = _Refusal("body_too_large", 413, self.body_limit_detail)
+        self._large_body = Refusal("body_too_large", 413, self.body_limit_detail)
         self.request_timeout = settings.request_timeout_seconds
         self.stream_idle_timeout = settings.stream_idle_seconds
         self._overdue_detail = f"No reply within {settings.request_timeout_seconds:g} seconds."
@@ -96,7 +96,7 @@ class RequestMiddleware:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one connection scope. Returns a coroutine rather than being one: one frame less."""
         if scope["type"] == "http":
-            probe = self._probes.get(scope["path"])
+            probe = self.probes.get(scope["path"])
             if probe is None:
                 return self._serve(scope, receive, send)
             return probe(scope, receive, send)
@@ -141,23 +141,27 @@ class RequestMiddleware:
         scope.setdefault("state", {})["request_id"] = request.request_id if request else None
         await self.app(scope, receive, send)
 
-    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> _Refusal | None:
+    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Refusal | None:
         """Why a request isn't let in, if it isn't; counted."""
-        refusal = None
         length = headers.get(b"content-length")
-        if len(self.in_flight) >= self._limit:
-            refusal = _OVERLOAD
+        refusal = self.lack_of_room(scope)
+        if refusal is not None:
+            pass
         elif length is not None and int(length) > self.max_body_bytes:
             refusal = self._large_body
         elif len(headers) < len(scope["headers"]) and has_two_hosts(scope):
             refusal = _TWO_HOSTS
         elif self._hosts and not is_allowed_host(headers.get(b"host", b""), self._hosts):
             refusal = _WRONG_HOST
-        elif self._door.is_closed(scope):
-            refusal = _FULL
         if refusal is not None:
             self.note_refused(refusal.reason)
         return refusal
+
+    def lack_of_room(self, scope: Scope) -> Refusal | None:
+        """Why there is no room for a request, if there is none."""
+        if len(self.in_flight) >= self._limit:
+            return _OVERLOAD
+        return _FULL if self._door.is_closed(scope) else None
 
     async def _cancelled(self, exchange: Exchange) -> None:
         """Answer a request whose task was cancelled, by its deadline or by the server's end."""
@@ -235,14 +239,7 @@ class RequestMiddleware:
         await talk.close(conversation.INTERNAL_ERROR)
 
     def _identify(self, scope: Scope, headers: dict[bytes, bytes]) -> context.RequestContext:
-        identity = context.RequestContext(
-            request_id(headers.get(b"x-request-id")),
-            trace_id(headers.get(b"traceparent")),
-            scope.get("method", "WEBSOCKET"),
-            scope["path"][:_PATH_LIMIT],
-        )
-        if identity.trace_id is not None:
-            identity.trace_headers = trace_headers(scope)
+        identity = identity_of(scope, headers)
         # The server runs each request in a task of its own: nothing has to be reset afterwards.
         context.current.set(identity)
         scope.setdefault("state", {})["request_id"] = identity.request_id
@@ -293,6 +290,19 @@ class RequestMiddleware:
                 exchange.route,
                 micros=exchange.completed_at,
             )
+
+
+def identity_of(scope: Scope, headers: dict[bytes, bytes]) -> context.RequestContext:
+    """Who a request is, by what it says and by what was made up for it."""
+    identity = context.RequestContext(
+        request_id(headers.get(b"x-request-id")),
+        trace_id(headers.get(b"traceparent")),
+        scope.get("method", "WEBSOCKET"),
+        scope["path"][:_PATH_LIMIT],
+    )
+    if identity.trace_id is not None:
+        identity.trace_headers = trace_headers(scope)
+    return identity
 
 
 def _current_task() -> asyncio.Task[object]:

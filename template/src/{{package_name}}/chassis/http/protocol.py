@@ -6,16 +6,20 @@ both are limited (SPEC A6): a client that takes too long over its head gets 408 
 Nor does Uvicorn part with a client that doesn't read its reply; here it is dropped.
 """
 
+from collections.abc import Callable
 from http import HTTPStatus
 from math import inf
 from random import getrandbits
 from typing import Any, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from .. import logs, metrics
 from .problems import problem_bytes
+
+_CLOSE = (b"connection", b"close")
 
 _log = logs.get_logger("chassis.connection")
 
@@ -38,6 +42,8 @@ class Protocol(HttpToolsProtocol):
     """Head, body and what frames it; nobody but an attacker frames a body with more than itself."""
     counts_refusals = True
     """Whether they are counted as traffic."""
+    turn_away: Callable[[Scope], tuple[bytes, bytes] | None] | None = None
+    """Asked about each request before anything is done for it; see `Turnstile`."""
     _since = 0.0
     """When the head began or, between two messages, when the connection fell idle."""
     _in_head = False
@@ -105,7 +111,33 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._served = cycle
-        super()._start_asgi_task(cycle, app)
+        if self.turn_away is None or not self._has_turned_away(cycle, self.turn_away):
+            super()._start_asgi_task(cycle, app)
+
+    def _has_turned_away(
+        self,
+        cycle: RequestResponseCycle,
+        turn_away: Callable[[Scope], tuple[bytes, bytes] | None],
+    ) -> bool:
+        """Answer at once, and without a task, if there is no room for a request."""
+        # The next of a pipeline would be answered inside of this one's answer, and so on.
+        if self.pipeline or self.flow.write_paused or cycle.scope["method"] == "HEAD":
+            return False
+        reply = turn_away(cast("Scope", cycle.scope))
+        if reply is None:
+            return False
+        head, body = reply
+        added = cycle.default_headers
+        keep_alive = cycle.keep_alive and _CLOSE not in added
+        if not keep_alive:
+            added = [*(pair for pair in added if pair != _CLOSE), _CLOSE]
+        lines = b"".join([b"%s: %s\r\n" % pair for pair in added])
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(b"%s%s\r\n%s" % (head, lines, body))
+        if not keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+        return True
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -282,11 +282,14 @@ class Server(uvicorn.Server):
             await asyncio.sleep(_TICK)
 
 
-def protocol_class(max_head_bytes: int, max_body_bytes: int) -> type[Protocol]:
+def protocol_class(service: Service) -> type[Protocol]:
     """The connection protocol with this service's limits."""
+    max_head_bytes = service.settings.max_header_bytes
+    max_body_bytes = service.settings.max_body_bytes
     limits: dict[str, Any] = {
         "max_head_bytes": max_head_bytes,
         # A body in chunks of one byte is six times as long as it is.
         "max_message_bytes": max_head_bytes + 6 * max_body_bytes + max_head_bytes,
+        "turn_away": staticmethod(service.turn_away),
     }
     return type("LimitedProtocol", (Protocol,), limits)

@@ -109,7 +109,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         settings = service.settings
         return Config(
             app=service,
-            http=protocol_class(settings.max_header_bytes, settings.max_body_bytes),
+            http=protocol_class(service),
             ws=WebSocketProtocol,
             ws_max_size=settings.max_body_bytes,
             lifespan="on",

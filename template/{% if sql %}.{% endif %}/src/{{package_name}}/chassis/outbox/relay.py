@@ -5,6 +5,7 @@ connection) leaves it unmarked, and it is published again: at least once, never 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
@@ -21,6 +22,10 @@ from .suspects import Suspects
 
 _GATHER_SECONDS = 0.05
 """What a relay waits after a batch that wasn't full: fewer, larger batches under load."""
+_GATHER_FACTOR = 9
+"""Or so many times as long as the batch took: in an overload, in which everything takes long, most
+of the time is the requests'."""
+_GATHER_MOST_SECONDS = 0.5
 _HELD_SECONDS = 0.1
 """When it looks again whether those who are at work have left something."""
 _BUSY_SECONDS = 0.2
@@ -88,8 +93,9 @@ class Relay:
         while not self._stopping.is_set():
             # Before it looks: what is committed from here on wakes it again.
             self._woken.clear()
+            began = time.monotonic()
             turn = await self.turn()
-            await self._pause(turn)
+            await self._pause(turn, time.monotonic() - began)
 
     async def turn(self) -> Turn:
         """Take one batch as far as it goes, if there is one. Never raises."""
@@ -151,7 +157,7 @@ class Relay:
             batch, published=published, refused=blamed, max_attempts=self._max_attempts
         )
 
-    async def _pause(self, turn: Turn) -> None:
+    async def _pause(self, turn: Turn, took: float) -> None:
         if turn is Turn.FAILED:
             await _wait(self._stopping, self._backoff.failed())
         elif turn is Turn.BUSY:
@@ -166,7 +172,7 @@ class Relay:
         else:
             self._backoff.succeeded()
             if turn is Turn.PUBLISHED:
-                await _wait(self._stopping, _GATHER_SECONDS)
+                await _wait(self._stopping, rest_after(took))
 
     def _tell(self, delivery: Delivery, blamed: Mapping[int, str], parked: int) -> None:
         """Say what is new, and not at every attempt."""
@@ -184,6 +190,11 @@ class Relay:
         if parked:
             reason = next(iter(blamed.values()))
             _log.error("events parked", events=parked, attempts=self._max_attempts, reason=reason)
+
+
+def rest_after(took: float) -> float:
+    """How long to let events gather after a batch that took so long and wasn't full; seconds."""
+    return max(_GATHER_SECONDS, min(took * _GATHER_FACTOR, _GATHER_MOST_SECONDS))
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -72,6 +72,86 @@ def migrate(project: Path, url: str, **variables: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_postgresql_that_turns_read_only_and_back(
+    installed: Callable[..., Path], ports: Ports
+) -> None:
+    """As after a failover: payments are refused and no worker is ready, then all is well again.
+
+    The log has a line for each worker and change, and no traceback.
+    """
+    project = installed({"database": "postgresql"})
+    with servers.postgres() as server, booting(project, ports) as boot:
+        url = server.create("payments")
+        migrate(project, url)
+        service = boot(DATABASE_URL=url, **WORKERS)
+        workers = service.workers()
+        with Shoppers(service) as shoppers:
+            shoppers.see(201, 20)
+            turn_read_only(server, on=True)
+            eventually(lambda: not any(service.ready() for _ in range(10)), what="not ready")
+            body = service.manage("/health/ready").json()
+            assert body["reason"] == "failing: database"
+            assert "read-only" in body["checks"]["database"]["error"]
+            refused = shoppers.see(503, 20)
+            assert refused.headers["content-type"] == "application/problem+json"
+            assert int(refused.headers["retry-after"]) >= 1
+            assert service.ask("/payments").status == 200, "who only reads is served"
+            turn_read_only(server, on=False)
+            service.wait_ready()
+            eventually(lambda: all(service.ready() for _ in range(10)), what="all are ready")
+            shoppers.see(201, 40)
+        assert shoppers.statuses <= {201, 503}
+        assert service.workers() == workers
+        assert service.stop() == 0
+    for message in ("database read-only", "database writable"):
+        assert 1 <= len(service.find_logs(message=message)) <= len(workers), message
+    assert not [entry for entry in service.logs() if "exception" in entry]
+    assert not service.complaints()
+
+
+def turn_read_only(server: servers.Postgres, *, on: bool) -> None:
+    """Have the server refuse writes, on sessions that are open too, as a standby does."""
+    server.run(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if on else 'off'}")
+    server.run("SELECT pg_reload_conf()")
+
+
+class Shoppers:
+    """A few clients that pay all the time, until the block ends."""
+
+    def __init__(self, service: Service) -> None:
+        self.statuses: set[int] = set()
+        self._service = service
+        self._replies: list[Answer] = []
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._shop) for _ in range(4)]
+
+    def see(self, status: int, count: int) -> Answer:
+        """Wait for so many replies of this status from now on, and return the last."""
+        begun = len(self._replies)
+
+        def seen() -> list[Answer]:
+            found = [reply for reply in self._replies[begun:] if reply.status == status]
+            return found if len(found) >= count else []
+
+        return eventually(seen, what=f"{count} replies of status {status}")[-1]
+
+    def _shop(self) -> None:
+        while not self._over.wait(0.02):
+            reply = pay(self._service, str(uuid4()))
+            self.statuses.add(reply.status)
+            self._replies.append(reply)
+
+    def __enter__(self) -> Shoppers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+
 Payments = tuple[Path, dict[str, str]]
 
 

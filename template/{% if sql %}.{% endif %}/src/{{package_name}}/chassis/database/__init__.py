@@ -12,6 +12,7 @@ from .database import Database
 from .database_errors import (
     DatabaseAwayError,
     DatabaseBusyError,
+    DatabaseReadOnlyError,
     DatabaseUnavailableError,
     PoolTimeoutError,
     SchemaBehindError,
@@ -26,6 +27,7 @@ __all__ = [
     "Database",
     "DatabaseAwayError",
     "DatabaseBusyError",
+    "DatabaseReadOnlyError",
     "DatabaseSettings",
     "DatabaseUnavailableError",
     "PoolTimeoutError",

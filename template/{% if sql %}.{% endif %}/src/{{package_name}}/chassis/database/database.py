@@ -2,18 +2,20 @@
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, Protocol
 
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
 from .. import logs
+from . import read_only
 from .database_errors import (
     DatabaseAwayError,
+    DatabaseReadOnlyError,
     DatabaseUnavailableError,
+    PoolTimeoutError,
     SchemaBehindError,
     lacks_something,
     unavailable,
@@ -61,8 +63,9 @@ class Database:
         self._schema_is_right = schema is None
         self._behind: tuple[float, SchemaBehindError] | None = None
         self._clock = clock
-        self._succeeded_at = float("-inf")
+        self._proved_at = float("-inf")
         self._away_since: float | None = None
+        self._read_only = read_only.ReadOnly(engine, clock)
 
     @property
     def dialect(self) -> str:
@@ -79,9 +82,12 @@ class Database:
         pass is answered 503 with `Retry-After`. With `first_within` one goes ahead of all who wait
         for a connection, and waits so many seconds at most: for a few, or nobody gets one.
         """
-        place = self.gate.place(first_within=first_within)
-        writing = self._writers.place(first_within=first_within) if self._writers else nullcontext()
-        async with writing, place, self._use(self._writing) as connection:
+        self._read_only.refuse()
+        async with (
+            self._turn_to_write(first_within),
+            self.gate.place(first_within=first_within),
+            self._use(self._writing) as connection,
+        ):
             yield connection
 
     @asynccontextmanager
@@ -101,31 +107,38 @@ class Database:
         return self.gate.turns_away()
 
     async def answers(self) -> bool:
-        """Whether the database answers. For the health check.
+        """Whether the database answers and takes writes. For the health check.
 
-        It must not fail because the pool is busy. What succeeded a moment ago is proof enough;
+        It must not fail because the pool is busy. What was written a moment ago is proof enough;
         otherwise the question goes ahead of all who wait for a connection, and when none becomes
         free in time the last outcome counts.
         """
-        if self._clock() - self._succeeded_at < _PROOF_SECONDS:
+        if self._clock() - self._proved_at < _PROOF_SECONDS:
             return True
+        # Who asks a file whether it takes writes is in others' way: only when there is a doubt.
+        writes = self.dialect == "postgresql" or self._read_only.is_known
         try:
             async with (
+                self._turn_to_write(_PROBE_SECONDS) if writes else nullcontext(),
                 self.gate.place(first_within=_PROBE_SECONDS),
-                self._use(self._reading, checked=False) as connection,
+                self._use(self._writing if writes else self._reading, probes=True),
             ):
-                await connection.execute(text("SELECT 1"))
-        except DatabaseAwayError:
+                pass
+        except (DatabaseAwayError, DatabaseReadOnlyError):
             raise
         except DatabaseUnavailableError:
-            return self._away_since is None
+            return self._away_since is None and not self._read_only.is_known
+        self._proved_at = self._clock()
         return True
 
     async def has_schema(self) -> bool:
         """Whether the migrations that this version needs were run. Raises as `reading` does."""
         if not self._schema_is_right:
-            async with self.gate.place(first_within=_PROBE_SECONDS), self._use(self._reading):
-                pass
+            try:
+                async with self.gate.place(first_within=_PROBE_SECONDS), self._use(self._reading):
+                    pass
+            except PoolTimeoutError as error:
+                raise PoolTimeoutError(f"it can't be told: {error}") from None
         return True
 
     async def give_back(self) -> None:
@@ -144,14 +157,22 @@ class Database:
         """Close all connections."""
         await self._engine.dispose()
 
+    def _turn_to_write(self, first_within: float | None) -> AbstractAsyncContextManager[None]:
+        return self._writers.place(first_within=first_within) if self._writers else nullcontext()
+
     @asynccontextmanager
     async def _use(
-        self, engine: AsyncEngine, *, checked: bool = True
+        self, engine: AsyncEngine, *, probes: bool = False
     ) -> AsyncIterator[AsyncConnection]:
         raised_by_caller: BaseException | None = None
         try:
             async with engine.begin() as connection:
-                if checked and not self._schema_is_right:
+                writes = engine is self._writing
+                if probes or (writes and self._read_only.is_known):
+                    await read_only.ask(connection, writing=writes)
+                    if writes:
+                        self._read_only.end()
+                if not (probes or self._schema_is_right):
                     await self._check_schema(connection)
                 try:
                     yield connection
@@ -167,10 +188,14 @@ class Database:
                 self._schema_is_right = self._schema is None
             if isinstance(meant, DatabaseAwayError):
                 self._is_away(meant)
+            if isinstance(meant, DatabaseReadOnlyError):
+                self._proved_at = float("-inf")
+                self._is_back()
+                self._read_only.begin(meant)
             if meant is None or meant is error:
                 raise
             raise meant from error
-        self._succeeded()
+        self._succeeded(wrote=engine is self._writing)
 
     async def _check_schema(self, connection: AsyncConnection) -> None:
         assert self._schema is not None  # noqa: S101 - without one there is nothing to check
@@ -187,14 +212,18 @@ class Database:
             _log.info("database migrated")
         self._schema_is_right, self._behind = True, None
 
-    def _succeeded(self) -> None:
-        self._succeeded_at = now = self._clock()
+    def _succeeded(self, *, wrote: bool) -> None:
+        if wrote:  # to read is no proof: a database that is read-only lets that pass
+            self._proved_at = self._clock()
+        self._is_back()
+
+    def _is_back(self) -> None:
         if self._away_since is not None:
-            _log.info("database back", seconds=round(now - self._away_since, 3))
+            _log.info("database back", seconds=round(self._clock() - self._away_since, 3))
             self._away_since = None
 
     def _is_away(self, error: DatabaseAwayError) -> None:
-        self._succeeded_at = float("-inf")
+        self._proved_at = float("-inf")
         if self._away_since is None:
             self._away_since = self._clock()
             _log.warning("database away", reason=str(error))

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from .database_errors import DatabaseAwayError
+from .database_errors import DatabaseAwayError, is_driver_fault
 
 WRITES = "chassis_writes"
 """The execution option of connections that are going to write."""
@@ -131,7 +131,11 @@ def _find_dead_connections(engine: AsyncEngine) -> None:
 
 
 def _give_up_silent_connections(engine: AsyncEngine) -> None:
-    """Name the driver's own timeout: the server should have ended the statement, and said so."""
+    """Name the driver's own timeout: the server should have ended the statement, and said so.
+
+    After that, and after what the driver didn't understand, nobody knows what comes next on the
+    connection.
+    """
 
     @event.listens_for(engine.sync_engine, "handle_error")
     def _name(context: ExceptionContext) -> None:
@@ -139,6 +143,9 @@ def _give_up_silent_connections(engine: AsyncEngine) -> None:
             context.is_disconnect = True
             context.invalidate_pool_on_disconnect = False
             raise DatabaseAwayError("the server doesn't answer") from context.original_exception
+        if is_driver_fault(context.original_exception):
+            context.is_disconnect = True
+            context.invalidate_pool_on_disconnect = False
 
 
 async def _ping(driver_connection: Any) -> None:

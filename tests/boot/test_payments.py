@@ -109,6 +109,35 @@ def test_a_postgresql_that_turns_read_only_and_back(
     assert not service.complaints()
 
 
+def test_what_is_missing_is_told_at_once_and_a_migration_needs_the_database_alone(
+    installed: Callable[..., Path], ports: Ports
+) -> None:
+    """The job is given what it needs and no more; without that it ends with one line."""
+    project = installed(support.EVERY_FEATURE)
+    migration = ("alembic", "upgrade", "heads")
+    done = run(project, *migration)
+    assert done.returncode != 0
+    assert done.stderr + done.stdout == (
+        "FAILED: DATABASE_URL is missing: set it in the environment or as a file in SECRETS_DIR\n"
+    )
+    with servers.postgres() as server:
+        url = server.create("payments")
+        done = run(project, *migration, DATABASE_URL=url)
+        assert done.returncode == 0, done.stderr
+        server.stop()
+        done = run(project, *migration, DATABASE_URL=url)
+        assert done.returncode != 0
+        told = done.stderr + done.stdout
+        assert told.startswith("FAILED: not migrated, and to be tried again: Connection"), told
+        assert len(told.splitlines()) == 1
+    with booting(project, ports) as boot:
+        service = boot(ready=False)
+        assert service.wait_exit() == 78
+        (line,) = service.logs()
+    for name in ("DATABASE_URL is", "REDIS_URL is", "JWT_ISSUER is", "JWT_SECRET_KEY"):
+        assert name in line["message"]
+
+
 def turn_read_only(server: servers.Postgres, *, on: bool) -> None:
     """Have the server refuse writes, on sessions that are open too, as a standby does."""
     server.run(f"ALTER SYSTEM SET default_transaction_read_only = {'on' if on else 'off'}")

@@ -16,7 +16,7 @@ from pydantic_settings import SettingsError as SourceError
 from ..validation import safe_message
 
 CONFLICT = "chassis_conflict"
-"""The type of the chassis' own errors about several settings; their text holds no secret."""
+"""The type of the chassis' own errors: their text is the whole line, and holds no secret."""
 
 
 def explain(error: ValidationError, settings: type[BaseModel], shown: frozenset[str]) -> str:
@@ -34,6 +34,8 @@ def explain_source(error: SourceError) -> str:
 
 
 def _explain(error: ErrorDetails, settings: type[BaseModel], shown: frozenset[str]) -> str:
+    if error["type"] == CONFLICT:
+        return error["msg"]
     path = [str(part) for part in error["loc"] if isinstance(part, str)]
     if not path:
         return _explain_together(error, settings, shown)
@@ -52,8 +54,6 @@ def _explain(error: ErrorDetails, settings: type[BaseModel], shown: frozenset[st
 
 
 def _explain_together(error: ErrorDetails, settings: type[BaseModel], shown: frozenset[str]) -> str:
-    if error["type"] == CONFLICT:
-        return error["msg"]
     if isinstance(given := error["input"], dict):
         error["input"] = {name: value for name, value in given.items() if name not in shown}
     return f"{settings.__name__} is refused: {safe_message(error)}"

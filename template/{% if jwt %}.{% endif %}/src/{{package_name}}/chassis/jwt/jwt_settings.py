@@ -5,7 +5,15 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, HttpUrl, SecretStr, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode
 
@@ -15,6 +23,9 @@ from . import verification_keys
 from .verification_keys import ALGORITHMS, HMAC, VerificationKey, VerificationKeys
 
 MAX_JWKS_BYTES = 2**18
+
+SOURCES = ("jwt_secret_key", "jwt_public_key", "jwt_jwks_file", "jwt_jwks_url")
+"""The settings that keys may come from."""
 
 
 def _split(value: object) -> object:
@@ -71,21 +82,28 @@ class JwtSettings(ChassisSettings):
             text = file.read(MAX_JWKS_BYTES)
         return verification_keys.from_jwks(json.loads(text), self.jwt_algorithms)
 
+    @field_validator(SOURCES[-1])
+    @classmethod
+    def _refuse_other_than_one_source(
+        cls, value: HttpUrl | None, info: ValidationInfo
+    ) -> HttpUrl | None:
+        others = SOURCES[:-1]
+        if any(name not in info.data for name in others):
+            return value  # one of them is wrong, which is told already
+        given = [name.upper() for name in others if info.data[name] is not None]
+        if value is not None:
+            given.append(SOURCES[-1].upper())
+        if len(given) != 1:
+            listed, found = ", ".join(SOURCES).upper(), " and ".join(given) or "none"
+            raise _conflict(f"set exactly one of {listed}, not {found}")
+        return value
+
     @model_validator(mode="after")
     def _refuse_keys_that_verify_nothing(self) -> "JwtSettings":
         if wrong := _unpinned(self.jwt_algorithms):
             raise _conflict(f"JWT_ALGORITHMS is refused: it must {wrong}")
-        sources = {
-            "JWT_SECRET_KEY": self.jwt_secret_key,
-            "JWT_PUBLIC_KEY": self.jwt_public_key,
-            "JWT_JWKS_FILE": self.jwt_jwks_file,
-            "JWT_JWKS_URL": self.jwt_jwks_url,
-        }
-        given = [name for name, value in sources.items() if value is not None]
-        if len(given) != 1:
-            found = " and ".join(given) or "none"
-            raise _conflict(f"set exactly one of {', '.join(sources)}, not {found}")
-        if wrong := self._wrong_key(given[0]):
+        (source,) = (name.upper() for name in SOURCES if getattr(self, name) is not None)
+        if wrong := self._wrong_key(source):
             raise _conflict(wrong)
         return self
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 from redis.asyncio import ConnectionPool
 
@@ -34,13 +34,13 @@ class RedisSettings(ChassisSettings):
         """The name of the stream that events go to."""
         return self.redis_stream or f"{self.answers.service_name}:events"
 
-    @model_validator(mode="after")
-    def _refuse_other_urls(self) -> "RedisSettings":
-        # Not a field's own validator: its message would be taken for one that shows the value.
-        if wrong := _wrong_url(self.redis_url.get_secret_value()):
+    @field_validator("redis_url")
+    @classmethod
+    def _refuse_other_urls(cls, value: SecretStr) -> SecretStr:
+        if wrong := _wrong_url(value.get_secret_value()):
             line = f"REDIS_URL is refused: it {wrong}"
             raise PydanticCustomError(refusal.CONFLICT, "{wrong}", {"wrong": line})
-        return self
+        return value
 
 
 def _wrong_url(url: str) -> str | None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from pydantic import Field, SecretStr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_core import PydanticCustomError, PydanticKnownError
 from sqlalchemy import URL
 
+from ..answers import Answers
 from ..settings import BootLine, ChassisSettings, SettingsError, refusal
 from ..settings.setting_types import Maybe
 from . import database_url
@@ -49,11 +50,7 @@ class DatabaseSettings(ChassisSettings):
     @property
     def database(self) -> URL:
         """Where the database is, with the driver that is used."""
-        answers = self.answers
-        given = self.database_url.get_secret_value() if self.database_url else ""
-        if not given and answers.database == "sqlite":
-            given = f"sqlite:///data/{answers.service_name}.db"
-        return database_url.parse(given, answers.database)
+        return _parsed(self.database_url, self.answers)
 
     @property
     def statement_timeout_seconds(self) -> float:
@@ -84,17 +81,20 @@ class DatabaseSettings(ChassisSettings):
         if pool.warning:
             yield "warning", pool.warning, {}
 
-    @model_validator(mode="after")
-    def _refuse_a_wrong_database(self) -> "DatabaseSettings":
-        # Not a field's own validator: it has to know the answers, and mustn't show the value.
-        if self.answers.database == "postgresql" and self.database_url is None:
-            raise _conflict(
-                "DATABASE_URL is missing: set it in the environment or as a file in SECRETS_DIR"
-            )
+    # At the field, so that it is named together with all the others that are missing or wrong.
+    @field_validator("database_url")
+    @classmethod
+    def _refuse_a_wrong_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if cls.answers.database == "postgresql" and value is None:
+            raise PydanticKnownError("missing")
         try:
-            _ = self.database
+            _parsed(value, cls.answers)
         except ValueError as error:
             raise _conflict(f"DATABASE_URL is refused: it {error}") from None
+        return value
+
+    @model_validator(mode="after")
+    def _refuse_long_statements(self) -> "DatabaseSettings":
         statement, deadline = self.statement_timeout_seconds, self.request_timeout_seconds
         if statement >= deadline:
             raise _conflict(
@@ -102,6 +102,13 @@ class DatabaseSettings(ChassisSettings):
                 f"REQUEST_TIMEOUT_SECONDS {deadline:g}: the request is given up by then"
             )
         return self
+
+
+def _parsed(given: SecretStr | None, answers: Answers) -> URL:
+    text = given.get_secret_value() if given else ""
+    if not text and answers.database == "sqlite":
+        text = f"sqlite:///data/{answers.service_name}.db"
+    return database_url.parse(text, answers.database)
 
 
 def _conflict(line: str) -> PydanticCustomError:

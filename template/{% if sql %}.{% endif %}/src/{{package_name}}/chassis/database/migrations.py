@@ -14,9 +14,11 @@ from alembic import context
 from alembic.operations import MigrationScript
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
 
 from .. import settings
+from .database_errors import unavailable
 from .database_settings import DatabaseSettings
 from .engine import WRITES, make_engine
 from .metadata import metadata
@@ -29,12 +31,33 @@ _LOOK_SECONDS = 0.5
 
 
 def run(settings_class: type[DatabaseSettings]) -> None:
-    """Run the migrations that Alembic was asked for. Called by `migrations/env.py`."""
+    """Run the migrations that Alembic was asked for. Called by `migrations/env.py`.
+
+    Raises CommandError, which Alembic tells in one line, when a setting is missing or the database
+    can't do it now.
+    """
     if context.is_offline_mode():
         _print()
         return
-    read = settings.load_settings(settings_class)
-    asyncio.run(_migrate(read))
+    try:
+        read = settings.load_settings(_only_the_database(settings_class))
+    except settings.SettingsError as error:
+        raise CommandError(str(error)) from None
+    try:
+        asyncio.run(_migrate(read))
+    except Exception as error:
+        if (meant := unavailable(error)) is None:
+            raise
+        raise CommandError(f"not migrated, and to be tried again: {meant}") from error
+
+
+def _only_the_database(settings_class: type[DatabaseSettings]) -> type[DatabaseSettings]:
+    """The settings without what else the service needs, which a job may well not be given."""
+
+    class MigrationSettings(DatabaseSettings):
+        answers = settings_class.answers
+
+    return MigrationSettings
 
 
 def _print() -> None:

@@ -61,14 +61,15 @@ VALIDATE = Rule(
 )
 CONTRACT = Rule(
     "contract",
-    "The version that is still serving uses what this takes away or renames.",
+    "The version that is still serving uses what this takes away, renames or switches off.",
     "First release a version that doesn't use it. The migration of a later release may take it "
     "away: say there, in a comment, since when nobody uses it.",
 )
 LOCK = Rule(
     "lock-timeout",
     "A lock without a limit: one long query before it, and everybody queues up behind it.",
-    "Leave lock_timeout as env.py sets it, and take no locks by hand.",
+    "Leave lock_timeout as env.py sets it, by whatever statement or function, and take no locks "
+    "by hand.",
 )
 DATA = Rule(
     "data",

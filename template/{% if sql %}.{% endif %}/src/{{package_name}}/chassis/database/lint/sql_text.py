@@ -23,7 +23,14 @@ _TOKEN = re.compile(
 STRING, ZERO = "'...'", "'0'"
 """What stands for each string: what it holds is no SQL. But nothing at all means something."""
 
-_ZERO = re.compile(r"' ?0 ?[a-z]*'")
+_ZERO = re.compile(r"'\s*[-+]?0[0.]*\s*[A-Za-z]*\s*'")
+
+_SETS = "SET_CONFIG"
+"""The function that sets what its first argument names: there a string isn't only data."""
+
+
+_PLAIN = {'"set_config"': _SETS, '"lock_timeout"': "LOCK_TIMEOUT"}
+"""What means the same in quotes, and has to be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +62,19 @@ def read(text: str) -> Iterator[Comment | Statement]:
                 yield Statement(tuple(words))
             words = []
         elif found["string"] is not None or found["dollar"] is not None:
-            words.append(ZERO if _ZERO.fullmatch(piece) else STRING)
+            words.append(_shown(piece, words))
+        elif found["quoted"] is not None:
+            words.append(_PLAIN.get(piece, piece))
         else:
-            words.append(piece if found["quoted"] is not None else piece.upper())
+            words.append(piece.upper())
     if words:
         yield Statement(tuple(words))
+
+
+def _shown(string: str, before: list[str]) -> str:
+    if before[-2:] == [_SETS, "("]:
+        return string.lower()
+    return ZERO if _ZERO.fullmatch(string) else STRING
 
 
 def parts(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

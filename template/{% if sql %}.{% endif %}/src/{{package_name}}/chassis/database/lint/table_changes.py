@@ -27,14 +27,17 @@ _HARMLESS = re.compile(
     rf"""
     ALTER\ (COLUMN\ )?{_NAME}\ (SET\ (DEFAULT|STATISTICS|STORAGE|COMPRESSION|\()|DROP\ NOT\ NULL)
   | SET\ \( | RESET\ \( | REPLICA\ IDENTITY | OWNER\ TO
-  | (ENABLE|DISABLE)\ (REPLICA\ |ALWAYS\ )?(TRIGGER|RULE) | (EN|DIS)ABLE\ ROW\ LEVEL\ SECURITY
+  | ENABLE\ (REPLICA\ |ALWAYS\ )?(TRIGGER|RULE) | ENABLE\ ROW\ LEVEL\ SECURITY
   | DROP\ CONSTRAINT
     """,
     re.VERBOSE,
 )
-_CONTRACTS = re.compile(rf"DROP |RENAME |ALTER (COLUMN )?{_NAME} DROP ")
+_CONTRACTS = re.compile(
+    rf"DROP |RENAME |ALTER (COLUMN )?{_NAME} DROP |SET SCHEMA "
+    r"|DISABLE (TRIGGER|RULE|ROW LEVEL SECURITY)"
+)
 _REWRITES = re.compile(
-    rf"ALTER (COLUMN )?{_NAME} ((SET DATA )?TYPE |ADD GENERATED)"
+    rf"ALTER (COLUMN )?{_NAME} ((SET DATA )?TYPE |SET EXPRESSION |ADD GENERATED)"
     r"|SET (LOGGED|UNLOGGED|TABLESPACE|ACCESS METHOD)"
 )
 _NOT_NULL_CHECK = re.compile(rf"CHECK \( (\( )?({_NAME}) IS NOT NULL \)")
@@ -76,6 +79,11 @@ def _addition(table: str, words: tuple[str, ...], state: SchemaState) -> Iterato
         state.add_constraint(table, constraint, column, is_valid)
         if is_valid:
             yield CONSTRAINT
+    elif words[:2] == ("NOT", "NULL"):  # as a constraint with a name: PostgreSQL 18
+        is_valid = not text.endswith("NOT VALID")
+        state.add_constraint(table, constraint, name(words[2:])[0], is_valid)
+        if is_valid:
+            yield NOT_NULL
     elif words[0] in ("UNIQUE", "PRIMARY", "EXCLUDE"):
         if "USING INDEX " not in text or words[0] == "EXCLUDE":
             yield INDEX

@@ -6,7 +6,9 @@ it without trust, as a user does.
 
 import compileall
 import re
+import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import copier
@@ -254,6 +256,75 @@ def test_an_answer_can_be_changed(project: Path) -> None:
         f"{PACKAGE}/answers.py",
     ]
     assert_sound(project)
+
+
+FROM_SQLITE_TO_REDIS = {
+    "README.md",
+    "local.mk",
+    f"{PACKAGE}/payments/consumer.py",
+    "tests/conftest.py",
+    "tests/test_consumer.py",
+}
+FROM_NONE_TO_JWT = {
+    "README.md",
+    f"{PACKAGE}/payments/routes.py",
+    "tests/conftest.py",
+    "tests/test_access.py",
+}
+FROM_NONE_TO_SQLITE = {"README.md", "tests/conftest.py"}
+
+
+@pytest.mark.parametrize(
+    ("before", "answers", "copied"),
+    [
+        ({}, {"database": "postgresql", "events": "redis"}, FROM_SQLITE_TO_REDIS),
+        ({}, {"auth": "jwt"}, FROM_NONE_TO_JWT),
+        ({"archetype": "minimal"}, {"database": "sqlite"}, FROM_NONE_TO_SQLITE),
+    ],
+    ids=["postgresql and redis", "jwt", "sqlite"],
+)
+def test_what_a_changed_answer_leaves_to_the_user_is_told(
+    template: Path,
+    tmp_path: Path,
+    before: dict[str, str],
+    answers: dict[str, str],
+    copied: set[str],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The update prints the commands; what they show is what the documentation says to copy.
+
+    With those files copied the service is the one that the new answers make.
+    """
+    project = support.render(template, tmp_path / "service", before)
+    support.commit_all(project, "The service as it was generated")
+    copier.run_update(project, data=answers, defaults=True, overwrite=True, unsafe=False)
+    assert_sound(project)
+    support.commit_all(project, "With new answers")
+    told = capfd.readouterr().err
+
+    (copy, compare) = re.findall(r"^ +(uvx copier copy .*|diff -r .*)$", told, re.MULTILINE)
+    copier_itself = [sys.executable, "-m", *shlex.split(copy)[1:]]  # without uvx
+    support.run(copier_itself, project)
+    assert support.git(project, "status", "--porcelain") == "", "nothing of the user's is touched"
+
+    fresh = tmp_path / "payment-api-fresh"
+    different = support.run([*shlex.split(compare), "-q"], project, check=False).stdout
+    assert set(_different(different, fresh)) == copied
+    page = (support.REPOSITORY / "docs/updates.md").read_text("utf-8")
+    for name in copied:
+        assert f"`{name.replace('payment_api', '<package>')}`" in page
+    for name in copied:
+        shutil.copy(fresh / name, project / name)
+    support.run(shlex.split(compare), project)
+
+
+def _different(told: str, fresh: Path) -> list[str]:
+    """The files that `diff -rq` names."""
+    only = re.findall(
+        rf"^Only in {re.escape('../' + fresh.name)}(/?\S*): (\S+)$", told, re.MULTILINE
+    )
+    differ = re.findall(r"^Files \./(\S+) and ", told, re.MULTILINE)
+    return [f"{folder}/{name}".lstrip("/") for folder, name in only] + differ
 
 
 def test_a_renamed_service_keeps_its_package(project: Path) -> None:

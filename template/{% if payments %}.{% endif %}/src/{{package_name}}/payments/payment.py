@@ -12,8 +12,17 @@ from .currencies import Currency
 MAX_AMOUNT = 10**12
 MAX_REFERENCE = 140
 
-# Letters of any script, but nothing that is invisible or breaks a line.
-PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]+$"
+# One line that can be seen, of any script. What controls a terminal, breaks the line, turns the
+# direction of reading or is invisible has no place in it: two references that look alike are alike.
+# Only a joiner between two characters does: scripts are written, and emoji are composed, with it.
+_HIDDEN = (
+    r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f"
+    r"\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+)
+_JOINER = r"\u200c\u200d"
+_BLANK = r"\u0020\u00a0\u115f\u1160\u1680\u2000-\u200a\u202f\u205f\u2800\u3000\u3164\uffa0"
+# As Python, Rust (pydantic) and JavaScript (JSON Schema) read it alike.
+PRINTABLE = rf"^[{_BLANK}]*[^{_BLANK}{_HIDDEN}{_JOINER}](?:[{_JOINER}]?[^{_HIDDEN}{_JOINER}])*$"
 
 
 class PaymentStatus(StrEnum):
@@ -58,7 +67,9 @@ Reference = Annotated[
         min_length=1,
         max_length=MAX_REFERENCE,
         pattern=PRINTABLE,
-        description="What the payer sees.",
+        description=(
+            "What the payer sees: one line, not blank, and nothing in it that is invisible."
+        ),
         examples=["order 4711"],
     ),
 ]

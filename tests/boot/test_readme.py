@@ -18,7 +18,6 @@ CHANGING = {
     r"01[0-9a-f]{6}(-[0-9a-f]{4}){3}-[0-9a-f]{12}": "<id>",
     r"\b[0-9a-f]{32}\b": "<request id>",
     r"\d{4}-\d\d-\d\dT[\d:.]+Z": "<moment>",
-    r"Unprocessable (Entity|Content)": "Unprocessable",  # by the version of Python
 }
 """What is another one each time, and what stands for it."""
 

@@ -23,6 +23,7 @@ from ..breaker import CircuitOpenError
 from ..models import ModelNotReadyError
 from ..outbound.upstream_errors import UpstreamBusyError, UpstreamError, UpstreamTimeoutError
 from ..validation import safe_message
+from .phrases import is_phrase, phrase
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -64,7 +65,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route's ``responses=``: the problems that it answers in particular."""
     return {
         status: {
-            "description": _phrase(status),
+            "description": phrase(status),
             "content": {MEDIA_TYPE: {**_CONTENT[MEDIA_TYPE], "example": _example(status)}},
         }
         for status in statuses
@@ -92,7 +93,7 @@ def problem_bytes(
     """
     members = {
         "type": type,
-        "title": title or _phrase(status),
+        "title": title or phrase(status),
         "status": status,
         "detail": detail,
         "request_id": request_id,
@@ -149,7 +150,7 @@ async def _refuse(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = _allowed(request, headers.get("Allow", ""))
     # Starlette's default detail is the phrase, which the title says already.
-    told = error.detail if error.detail != _phrase(error.status_code) else None
+    told = None if is_phrase(error.detail, error.status_code) else error.detail
     # FastAPI lets a detail be anything; the RFC has it a string.
     members = {"detail": told} if isinstance(told, str | None) else {"details": told}
     return problem(error.status_code, headers=headers, request_id=_request_id(request), **members)
@@ -217,7 +218,7 @@ async def _fail_for_upstream(request: Request, error: Exception) -> Response:
 
 
 def _example(status: int) -> dict[str, object]:
-    return {"type": "about:blank", "title": _phrase(status), "status": status}
+    return {"type": "about:blank", "title": phrase(status), "status": status}
 
 
 def _allowed(request: Request, named: str) -> str:
@@ -244,10 +245,3 @@ def _allowed(request: Request, named: str) -> str:
 
 def _request_id(request: Request) -> str | None:
     return getattr(request.state, "request_id", None)
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Client Error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Server Error"

@@ -7,7 +7,6 @@ Nor does Uvicorn part with a client that doesn't read its reply; here it is drop
 """
 
 from collections.abc import Callable
-from http import HTTPStatus
 from math import inf
 from random import getrandbits
 from typing import Any, cast
@@ -17,6 +16,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from .. import logs, metrics
+from .phrases import phrase
 from .problems import problem_bytes
 
 _CLOSE = (b"connection", b"close")
@@ -273,5 +273,5 @@ class Protocol(HttpToolsProtocol):
         self.transport.write(
             b"HTTP/1.1 %d %s\r\ncontent-type: application/problem+json\r\nx-request-id: %s\r\n"
             b"content-length: %d\r\nconnection: close\r\n\r\n%s"
-            % (status, HTTPStatus(status).phrase.encode(), request_id.encode(), len(body), body)
+            % (status, phrase(status).encode(), request_id.encode(), len(body), body)
         )

@@ -18,6 +18,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from .. import logs, metrics
+from .phrases import phrase
 from .problems import MEDIA_TYPE, problem_bytes
 
 _UNREAD_SECONDS = 1.0
@@ -86,7 +87,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             "Content-Type": MEDIA_TYPE,
             "X-Request-ID": self._request_id,
         }
-        return Response(status.value, status.phrase, Headers(headers), body)
+        return Response(status.value, phrase(status), Headers(headers), body)
 
     def _note_refusal(self, status: bytes) -> None:
         metrics.requests().refused("handshake")

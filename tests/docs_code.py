@@ -21,8 +21,6 @@ from types import ModuleType
 from typing import Any
 
 PACKAGE = "payment_api"  # the default service's
-FEATURES = ("database", "idempotency", "jwt", "redis", "outbox")
-"""The parts of the chassis that not every service has, in the order of its `main.py`."""
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -59,10 +57,24 @@ def module_of(text: str) -> str:
     return module
 
 
+def named_features(main: str) -> list[str]:
+    """The parts of the chassis that a `main.py` installs, in its order."""
+    calls = (node for node in ast.walk(ast.parse(main)) if isinstance(node, ast.Call))
+    given = [each.value for call in calls for each in call.keywords if each.arg == "features"]
+    items = [item for value in given if isinstance(value, ast.List) for item in value.elts]
+    return [ast.unparse(item).removesuffix(".install") for item in items]
+
+
 def features() -> list[Any]:
-    """What installs the parts that this service has."""
-    names = [f"{PACKAGE}.chassis.{feature}" for feature in FEATURES]
-    return [import_module(name).install for name in names if find_spec(name)]
+    """What installs the parts that this service has, as its `main.py` has it.
+
+    Read rather than imported: that would make its application, on which the metrics are then.
+    """
+    spec = find_spec(f"{PACKAGE}.main")
+    assert spec is not None, "the service has a main.py"
+    assert spec.origin is not None
+    names = named_features(Path(spec.origin).read_text("utf-8"))
+    return [import_module(f"{PACKAGE}.chassis.{name}").install for name in names]
 
 
 def make_tables() -> None:

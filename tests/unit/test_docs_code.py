@@ -33,6 +33,17 @@ def test_there_is_code() -> None:
     assert "docs/breaker.md" in WITH_CODE
 
 
+def test_the_features_are_those_of_the_services_main(
+    render: Callable[..., Path], tmp_path: Path
+) -> None:
+    """In its order, in which resources open; a service may have none."""
+    every = render(tmp_path / "every", support.EVERY_FEATURE) / "src/payment_api/main.py"
+    parts = ["database", "idempotency", "jwt", "redis", "outbox"]
+    assert docs_code.named_features(every.read_text("utf-8")) == parts
+    bare = render(tmp_path / "bare", {"archetype": "minimal"}) / "src/payment_api/main.py"
+    assert docs_code.named_features(bare.read_text("utf-8")) == []
+
+
 @pytest.mark.parametrize("name", WITH_CODE)
 def test_the_python_of_a_page_runs(
     name: str, installed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -20,7 +20,7 @@ demo: .venv/ready ## Scaffold a service into demo/, start it and show it (CHECK=
 
 test: lint test-render test-unit test-update test-boot $(if $(wildcard tests/container/test_*.py),test-container) ## Run every check and every test
 
-test-render: .venv/ready ## Render every variant; refuse every wrong answer
+test-render: .venv/ready .venv-scan/ready ## Render every variant; refuse every wrong answer
 	$(PYTEST) -n auto tests/render
 
 test-unit: .venv/ready ## Run a generated service's own tests and lint
@@ -46,13 +46,15 @@ fmt: .venv/ready ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 requirements: .venv/ready ## Pin the newest tools that pyproject.toml allows
-	@{ echo '# The tools of this repository, pinned with hashes. Made from pyproject.toml by `make requirements`.'; \
-		$(BIN)/uv pip compile --quiet --group dev --universal --python-version 3.11 --upgrade \
-			--generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml; \
-	} > requirements-dev.new && mv requirements-dev.new requirements-dev.txt
+	@for group in dev scan; do \
+		{ echo '# The tools of this repository, pinned with hashes. Made from pyproject.toml by `make requirements`.'; \
+			$(BIN)/uv pip compile --quiet --group $$group --universal --python-version 3.11 --upgrade \
+				--generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml; \
+		} > requirements.new && mv requirements.new requirements-$$group.txt || exit 1; \
+	done
 
 clean: ## Remove what the commands above have made
-	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-scan demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -62,4 +64,10 @@ clean: ## Remove what the commands above have made
 	@$(PYTHON) -m venv --clear .venv || { \
 		echo 'Python has no venv module; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv-scan/ready: requirements-scan.txt .venv/ready
+	@echo 'Setting up .venv-scan ...'
+	@$(BIN)/uv venv --quiet --clear .venv-scan
+	@$(BIN)/uv pip install --quiet --python .venv-scan --require-hashes -r requirements-scan.txt
 	@touch $@

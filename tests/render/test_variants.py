@@ -39,6 +39,7 @@ VALUES: dict[str, list[str]] = {
     "request_timeout_seconds": ["15", "1", "300"],
     "drain_seconds": ["10", "3", "120"],
     "keepalive_seconds": ["5", "1", "600"],
+    "deploy": ["[compose]", "[compose, kubernetes]", "[kubernetes]"],
 }
 NAMES = list(VALUES)
 
@@ -67,6 +68,11 @@ def shares_its_database(chosen: Chosen) -> bool:
     return chosen["database"] != "sqlite" or chosen["replicas_max"] == "1"
 
 
+def is_deployable(chosen: Chosen) -> bool:
+    """A file isn't moved between nodes."""
+    return chosen["database"] != "sqlite" or "kubernetes" not in chosen["deploy"]
+
+
 def has_a_range(chosen: Chosen) -> bool:
     """At most isn't less than at least."""
     return int(chosen["replicas_min"]) <= int(chosen["replicas_max"])
@@ -89,6 +95,7 @@ RULES = (
     has_its_database,
     has_a_source_of_events,
     shares_its_database,
+    is_deployable,
     has_a_range,
     has_connections,
 )
@@ -127,9 +134,11 @@ def flags(answers: Mapping[str, str]) -> dict[str, bool]:
     """What the names of files and folders ask for."""
     archetype = answers.get("archetype", "payments")
     database = answers.get("database", "sqlite" if archetype == "payments" else "none")
+    deploy = answers.get("deploy", "compose" if database == "sqlite" else "compose, kubernetes")
     return {
         **{name: archetype == name for name in ("payments", "minimal", "inference")},
         **{name: database == name for name in ("sqlite", "postgresql")},
+        **{name: name in deploy for name in ("compose", "kubernetes")},
         "sql": database != "none",
         "redis": database != "none" and answers.get("events") == "redis",
         "jwt": answers.get("auth") == "jwt",

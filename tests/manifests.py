@@ -34,6 +34,12 @@ def the(manifests: list[Manifest], kind: str) -> Manifest:
     return manifest
 
 
+def service(manifests: list[Manifest]) -> Manifest:
+    """The template of the service's pods."""
+    template: Manifest = the(manifests, "Deployment")["spec"]["template"]
+    return template
+
+
 def name_of(manifest: Manifest) -> str:
     """Its name."""
     name: str = manifest["metadata"]["name"]

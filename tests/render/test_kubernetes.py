@@ -4,9 +4,6 @@ Built by the real kustomize, for answers that cover each pair of those that matt
 numbers, over the whole range of answers, stand in `test_kubernetes_numbers.py`.
 """
 
-import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import manifests
@@ -18,12 +15,6 @@ EACH_VARIANT = pytest.mark.parametrize(
     "number", range(len(VARIANTS)), ids=lambda number: f"variant-{number:02d}"
 )
 EACH_BUILD = pytest.mark.parametrize("overlay", [*OVERLAYS, "base"])
-
-
-def service_of(found: list[Manifest]) -> Manifest:
-    """The template of the service's pods."""
-    template: Manifest = manifests.the(found, "Deployment")["spec"]["template"]
-    return template
 
 
 def answered(number: int, name: str, default: str) -> str:
@@ -170,7 +161,7 @@ def test_the_network_lets_through_what_the_answers_need(number: int, built: Any)
         4318: answered(number, "tracing", "false") == "true",
     }
 
-    service = service_of(found)
+    service = manifests.service(found)
     assert manifests.allowed(found, service, "ingress") == {"http", "management"}
     assert manifests.allowed(found, service, "egress") == {
         port for port, wanted in needed.items() if wanted
@@ -198,93 +189,3 @@ def test_scraping_is_bounded_to_a_namespace(built: Any) -> None:
     ]
     ports = [port["targetPort"] for port in manifests.the(found, "Service")["spec"]["ports"]]
     assert ports == ["http"], "and no Service leads there"
-
-
-@pytest.fixture
-def project(tmp_path: Path, render: Callable[..., Path]) -> Path:
-    """The project of a service that has everything."""
-    answers = {"database": "postgresql", "events": "redis", "auth": "jwt", "tracing": "true"}
-    return render(tmp_path / "service", answers)
-
-
-def with_lines(project: Path, lines: str) -> list[Manifest]:
-    """The overlay `production` after its user has added something to its kustomization."""
-    folder = project / manifests.FOLDER / "overlays/production"
-    file = folder / "kustomization.yaml"
-    file.write_text(file.read_text("utf-8") + lines, "utf-8")
-    return manifests.read(manifests.build(folder))
-
-
-def test_the_prometheus_operator_finds_each_pod(project: Path) -> None:
-    """Opted in, the ServiceMonitor finds a Service, and that finds pods, ready or not."""
-    found = with_lines(project, "components: [../../components/service-monitor]\n")
-
-    monitor = manifests.the(found, "ServiceMonitor")
-    assert monitor["spec"]["endpoints"][0]["path"] == "/metrics"
-    (service,) = [
-        each
-        for each in manifests.of_kind(found, "Service")
-        if manifests.name_of(each) == "payment-api-management"
-    ]
-    assert service["spec"]["publishNotReadyAddresses"] is True
-    assert service["spec"]["clusterIP"] == "None"
-    assert {*manifests.unresolved(found)} == {"Secret payment-api-secrets"}
-    assert manifests.namespaces(found) == {"payment-api-production"}
-
-
-def test_a_prometheus_without_operator_finds_each_pod(project: Path) -> None:
-    """Opted in, the pods say where their metrics are."""
-    found = with_lines(project, "components: [../../components/scrape-annotations]\n")
-
-    template = service_of(found)
-    port = manifests.port_names(template["spec"])["management"]
-    annotations = template["metadata"]["annotations"]
-    assert annotations["prometheus.io/port"] == str(port)
-    assert annotations["prometheus.io/scrape"] == "true"
-    assert annotations["prometheus.io/path"] == "/metrics"
-
-
-def test_secrets_from_a_manager_resolve(project: Path) -> None:
-    """Opted in, there is who makes the Secret that the pods mount."""
-    found = with_lines(project, "components: [../../components/external-secrets]\n")
-
-    assert not list(manifests.unresolved(found))
-
-
-def test_a_setting_of_the_overlay_reaches_the_pods(project: Path) -> None:
-    """`settings.env` is where the user sets a variable, the base's included."""
-    settings = project / manifests.FOLDER / "overlays/production/settings.env"
-    settings.write_text("LOG_FORMAT=console\nMAX_REQUESTS=4000\n", "utf-8")
-    found = with_lines(project, "")
-
-    data = manifests.the(found, "ConfigMap")["data"]
-    assert data == {"LOG_FORMAT": "console", "MAX_REQUESTS": "4000"}
-
-
-def test_references_that_lead_nowhere_are_found(project: Path) -> None:
-    """The tests above would see a fault: each of these is one."""
-    found = with_lines(project, "components: [../../components/service-monitor]\n")
-    text = json.dumps(found)
-    faults: Mapping[str, tuple[str, str]] = {
-        "ServiceAccount other": (
-            '"serviceAccountName": "payment-api"',
-            '"serviceAccountName": "other"',
-        ),
-        "volume tmp": ('"/tmp", "name": "tmp"', '"/tmp", "name": "other"'),
-        "port http of Service payment-api": ('"name": "http"}]', '"name": "web"}]'),
-        "port other of startupProbe": (
-            '"path": "/health/startup", "port": "management"',
-            '"path": "/health/startup", "port": "other"',
-        ),
-        "Deployment other": (
-            '"kind": "Deployment", "name": "payment-api"',
-            '"kind": "Deployment", "name": "other"',
-        ),
-        "port other of ServiceMonitor payment-api": (
-            '"path": "/metrics", "port": "management"',
-            '"path": "/metrics", "port": "other"',
-        ),
-    }
-    for fault, (right, wrong) in faults.items():
-        assert right in text, right
-        assert fault in set(manifests.unresolved(json.loads(text.replace(right, wrong)))), fault

@@ -17,6 +17,7 @@ import support
 
 PACKAGE = "src/payment_api"
 PACKAGE_OF_TEMPLATE = "src/{{package_name}}"
+OVERLAY = "deploy/kubernetes/overlays/production"
 
 ORDERS = '''"""Orders."""
 
@@ -76,6 +77,10 @@ def edit_as_user(project: Path) -> None:
         "dependencies = []",
         'dependencies = [\n    "stripe>=1",\n]',
     )
+    overlay = project / OVERLAY
+    replace(overlay / "settings.env", "LOG_LEVEL=INFO", "LOG_LEVEL=WARNING")
+    replace(overlay / "kustomization.yaml", "# patches:", "patches: [path: mine.yaml]\n# patches:")
+    (overlay / "mine.yaml").write_text("kind: Deployment\n")
     (project / "local.mk").write_text("seed: ## Fill the database\n\t@true\n")
 
 
@@ -107,6 +112,10 @@ def release(template: Path, tag: str = "v0.2.0") -> None:
     (sql / PACKAGE_OF_TEMPLATE / "chassis/database/versions/chassis_9999.py").write_text(
         '"""A table of the chassis that is new in this release."""\n'
     )
+    manifests = source / "{% if kubernetes %}.{% endif %}/deploy/kubernetes"
+    replace(manifests / "base/deployment.yaml.jinja", "minReadySeconds: 5", "minReadySeconds: 6")
+    replace(manifests / "overlays/production/settings.env.jinja", "INFO", "ERROR")
+    replace(manifests / "overlays/production/kustomization.yaml.jinja", "# patches:", "patches: []")
     support.commit_all(template, "The next release", tag)
 
 
@@ -135,6 +144,7 @@ def test_update_keeps_the_users_work(template: Path, project: Path) -> None:
         "README.md",
         "local.mk",
         "tests/conftest.py",
+        *(f"{OVERLAY}/{name}" for name in ("settings.env", "kustomization.yaml", "mine.yaml")),
         *(f"{PACKAGE}/{name}" for name in ("wiring.py", "settings.py", "routes/orders.py")),
     ]
     before = {name: (project / name).read_bytes() for name in mine}
@@ -152,6 +162,8 @@ def test_update_keeps_the_users_work(template: Path, project: Path) -> None:
     assert (project / PACKAGE / "chassis/brand_new.py").is_file()
     assert "check: lint test" in (project / "Makefile").read_text("utf-8")
     assert "# New." in (project / "gunicorn.conf.py").read_text("utf-8")
+    deployment = project / "deploy/kubernetes/base/deployment.yaml"
+    assert "minReadySeconds: 6" in deployment.read_text("utf-8")
     assert 'template_version="0.2.0"' in (project / PACKAGE / "answers.py").read_text("utf-8")
     assert_sound(project)
 
@@ -204,7 +216,13 @@ def test_update_keeps_a_model_of_the_users(template: Path, tmp_path: Path) -> No
     update(folder)
 
     after = {name for name in mine if (folder / name).read_bytes() != before[name]}
-    assert after == {"Makefile", "gunicorn.conf.py", "pyproject.toml", f"{PACKAGE}/answers.py"}
+    assert after == {
+        "Makefile",
+        "deploy/kubernetes/base/deployment.yaml",
+        "gunicorn.conf.py",
+        "pyproject.toml",
+        f"{PACKAGE}/answers.py",
+    }
     added = support.git(folder, "ls-files", "--others", "--exclude-standard").splitlines()
     assert added == [f"{PACKAGE}/chassis/brand_new.py"]
     assert '"numpy>=2.5,<3"' in (folder / "pyproject.toml").read_text("utf-8")
@@ -253,6 +271,7 @@ def test_an_answer_can_be_changed(project: Path) -> None:
     changed = support.git(project, "status", "--porcelain").splitlines()
     assert [line.split()[-1] for line in changed] == [
         ".copier-answers.yml",
+        "deploy/kubernetes/base/deployment.yaml",
         f"{PACKAGE}/answers.py",
     ]
     assert_sound(project)
@@ -359,4 +378,17 @@ def test_a_description_with_braces_survives(template: Path, tmp_path: Path) -> N
     assert prose in (folder / "pyproject.toml").read_text("utf-8").replace('\\"', '"').replace(
         "\\\\", "\\"
     )
+    assert_sound(folder)
+
+
+def test_a_target_can_be_added_later(tmp_path: Path, template: Path) -> None:
+    """Who turns to PostgreSQL and Kubernetes gets all of it, the overlays too."""
+    folder = support.render(template, tmp_path / "service")
+    support.commit_all(folder, "The service as it was generated")
+    assert not (folder / "deploy/kubernetes").exists()
+
+    update(folder, database="postgresql", deploy="[compose, kubernetes]")
+
+    assert (folder / "deploy/kubernetes/base/migration.yaml").is_file()
+    assert (folder / OVERLAY / "settings.env").is_file()
     assert_sound(folder)

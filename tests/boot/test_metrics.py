@@ -101,8 +101,8 @@ def test_counts_are_exact(boot: Boot, lossless: Lossless) -> None:
     assert {total(each, "http_requests_total", route="/work") for each in scrapes} == {
         served(service)
     }
-    assert total(scrapes[0], "workers") == 4
-    assert total(scrapes[0], "worker_exits_total") == 3
+    assert total(scrapes[0], "gunicorn_workers") == 4
+    assert total(scrapes[0], "gunicorn_worker_exits_total") == 3
     assert service.ready()
 
 
@@ -171,18 +171,20 @@ def test_the_gauges_are_there(boot: Boot) -> None:
     """Workers, lag, availability and in-flight requests are told, and right."""
     service = boot(WEB_CONCURRENCY="2")
     samples = scrape(service)
-    assert total(samples, "workers") == 2
-    assert total(samples, "workers", state="accepting") == 2
+    assert total(samples, "gunicorn_workers") == 2
+    assert total(samples, "gunicorn_workers", state="accepting") == 2
     for name, expected in {"liveness_state": 1, "readiness_state": 1, "draining": 0}.items():
-        assert total(samples, name) == expected, name
-    assert total(samples, "event_loop_lag_seconds") < 1
+        assert total(samples, f"application_{name}") == expected, name
+    assert total(samples, "http_requests_in_flight_limit") == 2000
+    assert total(samples, "asyncio_event_loop_lag_seconds") < 1
     with Load(service.port, "/work?ms=1500", most=24):
         eventually(lambda: total(scrape(service), "http_requests_in_flight") == 24, 5)
     eventually(lambda: total(scrape(service), "http_requests_in_flight") == 0, 5)
     service.ask("/break-liveness")
     service.ask("/refuse")
     samples = scrape(service)
-    assert total(samples, "liveness_state") == total(samples, "readiness_state") == 0
+    assert total(samples, "application_liveness_state") == 0
+    assert total(samples, "application_readiness_state") == 0
 
 
 def test_probes_and_scrapes_are_not_counted(boot: Boot) -> None:

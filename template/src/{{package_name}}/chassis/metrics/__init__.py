@@ -24,6 +24,19 @@ DURATION = "http_request_duration_seconds"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _OTHER_METHOD = "OTHER"
+_REFUSALS = (
+    "overload",
+    "body_too_large",
+    "deadline",
+    "slow_body",
+    "stalled_stream",
+    "host",
+    "handshake",
+    "slow_head",
+    "large_head",
+    "bad_request",
+)
+_EXITS = ("left", "died", "hung")
 _CONVERSATION_SECONDS = (1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
 _MASTER = "master"
 
@@ -106,6 +119,9 @@ class RequestMetrics:
             "Requests that were answered by a limit instead of by the application.",
             ["reason"],
         )
+        # From nought on: of a series that begins at 1 Prometheus sees no rise.
+        for reason in _REFUSALS:
+            self._refused.labels(reason)
         self._abandoned = Counter(
             "http_requests_abandoned",
             "Requests past their deadline whose work goes on in a thread.",
@@ -151,5 +167,8 @@ def requests() -> RequestMetrics:
 
 @cache
 def worker_exits() -> Counter:
-    """How many workers went, by reason. Counted in the master."""
-    return Counter("worker_exits", "Workers that are gone.", ["reason"])
+    """How many workers went, by reason: from nought on. Counted in the master."""
+    exits = Counter("gunicorn_worker_exits", "Workers that are gone.", ["reason"])
+    for reason in _EXITS:
+        exits.labels(reason)
+    return exits

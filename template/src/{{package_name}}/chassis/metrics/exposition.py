@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import REGISTRY, Collector
 
-from .. import availability, metrics, roster
+from .. import availability, metrics, roster, settings
 from ..availability import Availability, LivenessState, ReadinessState
 from ..breaker import breakers
 from ..breaker.breaker_metrics import BreakerCollector
@@ -20,16 +20,25 @@ from ..models.model_metrics import ModelCollector
 from ..roster import Roster, WorkerState
 
 
-class PodCollector(Collector):
-    """Gauges that are true of the service as a whole, read from the memory that workers share."""
+_SERVING = frozenset(WorkerState) - {WorkerState.STARTING, WorkerState.STOPPING}
 
-    def __init__(self, roster: Roster, availability: Availability) -> None:
+
+class PodCollector(Collector):
+    """Gauges that are true of the service as a whole, read from the memory that workers share.
+
+    `places` is how many requests one worker serves at once; None where nobody knows yet.
+    """
+
+    def __init__(
+        self, roster: Roster, availability: Availability, places: int | None = None
+    ) -> None:
         self._roster = roster
         self._availability = availability
+        self._places = places
 
     def collect(self) -> Iterator[Metric]:
         workers = list(self._roster.workers())
-        by_state = GaugeMetricFamily("workers", "Workers by state.", labels=["state"])
+        by_state = GaugeMetricFamily("gunicorn_workers", "Workers by state.", labels=["state"])
         for state in WorkerState:
             if state is not WorkerState.FREE:
                 count = sum(worker.state is state for worker in workers)
@@ -40,23 +49,29 @@ class PodCollector(Collector):
             "Requests being served.",
             sum(worker.in_flight for worker in workers),
         )
+        if self._places is not None:
+            yield GaugeMetricFamily(
+                "http_requests_in_flight_limit",
+                "Requests that may be served at once; further ones are refused.",
+                self._places * sum(worker.state in _SERVING for worker in workers),
+            )
         yield GaugeMetricFamily(
-            "event_loop_lag_seconds",
+            "asyncio_event_loop_lag_seconds",
             "How late the event loop of the worst worker lately ran what was due.",
             max((worker.lag for worker in workers), default=0.0),
         )
         yield GaugeMetricFamily(
-            "liveness_state",
+            "application_liveness_state",
             "1 when CORRECT, 0 when BROKEN or never set.",
             self._availability.liveness is LivenessState.CORRECT,
         )
         yield GaugeMetricFamily(
-            "readiness_state",
+            "application_readiness_state",
             "1 when ACCEPTING_TRAFFIC, 0 when REFUSING_TRAFFIC or never set.",
             self._availability.readiness is ReadinessState.ACCEPTING_TRAFFIC,
         )
         yield GaugeMetricFamily(
-            "draining",
+            "application_draining",
             "1 while the service terminates.",
             self._roster.terminating_since is not None,
         )
@@ -99,9 +114,10 @@ def breaker_states() -> dict[str, CircuitState]:
 def collectors() -> list[Collector]:
     """All that there is to tell of this service."""
     breakers.current.publish()
+    places = settings.current().worker_connections if settings.are_set() else None
     return [
         ProcessCollector(),
-        PodCollector(roster.current, availability.current),
+        PodCollector(roster.current, availability.current, places),
         BreakerCollector(breaker_states),
         ModelCollector(model_board.current),
         HealthCollector(health_board.current),

@@ -10,6 +10,8 @@ from prometheus_client.registry import Collector
 
 from .model_board import ModelBoard
 
+_OUTCOMES = ("ok", "error", "timeout")
+
 _making = threading.Lock()
 """Models are loaded in threads, and a metric can be made only once."""
 
@@ -45,6 +47,9 @@ class ModelMetrics:
     def warmed(self, model: str, seconds: float) -> None:
         """Record a warm-up that succeeded."""
         self._warm_up.labels(model).observe(seconds)
+        # From nought on: of a series that begins at 1 Prometheus sees no rise.
+        for outcome in _OUTCOMES:
+            self._refreshes.labels(model, outcome)
 
     def refreshed(self, model: str, outcome: str) -> None:
         """Record an attempt to replace a model."""

@@ -124,6 +124,7 @@ def when_ready(arbiter: Arbiter) -> None:
     """Freeze the heap that the workers will share, and prepare for the end of the service."""
     _refuse_slow_checks(arbiter.app.wsgi())
     _announce_the_end(arbiter)
+    metrics.worker_exits()
     gc.collect()
     gc.freeze()
 

@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from .model_board import ModelBoard
+from .model_state import ModelState
 
 _OUTCOMES = ("ok", "error", "timeout")
 
@@ -73,7 +74,7 @@ def models() -> ModelMetrics:
 
 
 class ModelCollector(Collector):
-    """Which models are warm in all workers, read from the memory that they share."""
+    """Where the models stand in the worker where it is worst, read from the memory they share."""
 
     def __init__(self, board: ModelBoard) -> None:
         self._board = board
@@ -82,6 +83,14 @@ class ModelCollector(Collector):
         warm = GaugeMetricFamily(
             "model_warm", "1 when the model is warm in every worker.", labels=["model"]
         )
+        states = GaugeMetricFamily(
+            "model_state",
+            "1 for the state of the model in the worker where it is worst.",
+            labels=["model", "state"],
+        )
         for name, standing in self._board.standings().items():
             warm.add_metric([name], standing.worst.is_warm)
+            for state in ModelState:
+                states.add_metric([name, state.label], state is standing.worst)
         yield warm
+        yield states

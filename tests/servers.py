@@ -5,6 +5,8 @@ Found as Debian installs them. A program that is missing skips the test, and fai
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import shutil
 import signal
@@ -17,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import support
 
@@ -209,6 +212,76 @@ class Redis(Server):
                 return client.recv(16).startswith(b"+PONG")
         except OSError:
             return False
+
+
+class Prometheus(Server):
+    """A Prometheus that scrapes every second and evaluates rules as often.
+
+    `targets` are ports on loopback by job; `rules` is the text of a rules file.
+    """
+
+    def __init__(self, folder: Path, targets: Mapping[str, int], rules: str) -> None:
+        super().__init__(folder)
+        self._program = support.require_engine("prometheus")
+        (folder / "rules.yml").write_text(rules)
+        jobs = [
+            {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
+            for job, port in targets.items()
+        ]
+        settings = {
+            "global": {
+                "scrape_interval": "1s",
+                "scrape_timeout": "1s",
+                "evaluation_interval": "1s",
+            },
+            "rule_files": ["rules.yml"],
+            "scrape_configs": jobs,
+        }
+        (folder / "prometheus.yml").write_text(json.dumps(settings))  # which is YAML as well
+
+    def command(self) -> Sequence[str]:
+        """See above."""
+        return [
+            self._program,
+            f"--config.file={self.folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self.folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
+
+    def answers(self) -> bool:
+        """See above."""
+        try:
+            return self._ask("/-/ready")[0] == 200
+        except OSError:
+            return False
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The series that an expression comes to right now: each with `metric` and `value`."""
+        status, body = self._ask("/api/v1/query?" + urlencode({"query": expression}))
+        assert status == 200, (expression, body)
+        found: list[dict[str, Any]] = json.loads(body)["data"]["result"]
+        return found
+
+    def firing(self) -> set[str]:
+        """The names of the alerts that fire."""
+        alerts = json.loads(self._ask("/api/v1/alerts")[1])["data"]["alerts"]
+        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+
+    def _ask(self, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", path)
+            reply = connection.getresponse()
+            return reply.status, reply.read()
+        finally:
+            connection.close()
+
+
+@contextmanager
+def prometheus(targets: Mapping[str, int], rules: str) -> Iterator[Prometheus]:
+    """A running Prometheus with these targets and rules."""
+    with _folder("prom-") as folder, _running(Prometheus(folder, targets, rules)) as server:
+        yield server
 
 
 @contextmanager

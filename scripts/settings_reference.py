@@ -2,7 +2,8 @@
 
 Run it with the Python of a generated service that has every feature, in its folder:
 
-    copier copy --defaults -d database=postgresql -d events=redis -d auth=jwt . /tmp/full
+    copier copy --defaults -d database=postgresql -d events=redis -d auth=jwt -d tracing=yes \
+        . /tmp/full
     cd /tmp/full && uv sync && .venv/bin/python .../scripts/settings_reference.py
 
 With `--check` it changes nothing and fails if the page differs from the code.
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 BEGIN, END = "<!-- made by scripts/settings_reference.py -->", "<!-- end -->"
@@ -37,6 +38,7 @@ FEATURES = [
     ("outbox", "OutboxSettings", "Outbox", "a database"),
     ("redis", "RedisSettings", "Redis", "`events=redis`"),
     ("jwt", "JwtSettings", "Tokens", "`auth=jwt`"),
+    ("tracing", "TracingSettings", "Traces", "`tracing=yes`"),
 ]
 """Packages of the chassis that not every service has: their settings, and what brings them."""
 
@@ -56,6 +58,7 @@ KINDS = {
     types.Maybe[pydantic.SecretStr]: "secret, or empty",
     types.Maybe[pydantic.HttpUrl]: "URL, or empty",
     pydantic.SecretStr: "secret",
+    Literal["http/protobuf"]: "`http/protobuf`",
     tuple[str, ...]: "list of names",
     str: "text",
     int: "whole number",

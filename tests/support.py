@@ -22,7 +22,12 @@ FIRST_TAG = "v0.1.0"
 
 Answers = Mapping[str, object]
 
-EVERY_FEATURE: Mapping[str, str] = {"database": "postgresql", "events": "redis", "auth": "jwt"}
+EVERY_FEATURE: Mapping[str, str] = {
+    "database": "postgresql",
+    "events": "redis",
+    "auth": "jwt",
+    "tracing": "yes",
+}
 """The answers of a service with all parts. The same ones wherever it is installed: once a run."""
 
 

@@ -40,6 +40,7 @@ VALUES: dict[str, list[str]] = {
     "drain_seconds": ["10", "3", "120"],
     "keepalive_seconds": ["5", "1", "600"],
     "deploy": ["[compose]", "[compose, kubernetes]", "[kubernetes]"],
+    "tracing": ["no", "yes"],
 }
 NAMES = list(VALUES)
 # Prometheus and Grafana have templates too: `{{ $labels.name }}` and `{{name}}`.
@@ -144,6 +145,7 @@ def flags(answers: Mapping[str, str]) -> dict[str, bool]:
         "sql": database != "none",
         "redis": database != "none" and answers.get("events") == "redis",
         "jwt": answers.get("auth") == "jwt",
+        "tracing": answers.get("tracing") == "yes",
     }
 
 

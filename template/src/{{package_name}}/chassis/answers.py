@@ -48,5 +48,8 @@ class Answers:
     database_max_connections: int = 100
     """How many connections the database takes in all, from everybody."""
 
+    tracing: bool = False
+    """Whether the service takes part in traces (OpenTelemetry)."""
+
     replicas_max: int = 1
     """How many replicas there are at most, but for those that a rollout adds."""

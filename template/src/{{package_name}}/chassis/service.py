@@ -7,7 +7,7 @@ so that a reload (SIGHUP) brings new ones.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from .background import BackgroundTasks
 from .health import HealthRegistry, health_board
 from .health.health_metrics import HealthRecorder
 from .health.probes import Probes
-from .health.traffic_probes import traffic_probes
+from .health.traffic_probes import PATHS, traffic_probes
 from .http import docs, problems
 from .http.bottleneck import Bottlenecks
 from .http.inflight import InFlight
@@ -56,8 +56,15 @@ class Service(FastAPI):
             openapi_url=None,
             lifespan=_lifespan,
             responses=problems.RESPONSES,
-            # Asking OpenTelemetry on each request whether anybody listens costs a tenth of it.
-            telemetry={"tracing": False, "metrics": False, "logs": False},
+            telemetry={
+                # Asking OpenTelemetry on each request whether anybody listens costs a tenth of it.
+                "tracing": answers.tracing,
+                "operation_spans": False,
+                "metrics": False,
+                "logs": False,
+                "auto_configure": False,
+                "exclude": _is_probe,
+            },
         )
         self._settings_class = settings_class
         self._openers: list[tuple[str, Opener]] = []
@@ -211,6 +218,10 @@ class Service(FastAPI):
     def _start_complete(self) -> None:
         availability.current.initialise(ReadinessState.ACCEPTING_TRAFFIC, source=_SOURCE)
         roster.current.start_complete()
+
+
+def _is_probe(scope: MutableMapping[str, Any]) -> bool:
+    return scope["path"] in PATHS
 
 
 def _is_alive() -> bool:

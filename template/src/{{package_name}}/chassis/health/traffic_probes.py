@@ -9,6 +9,8 @@ from ..settings import ChassisSettings
 from .probes import Probes
 from .replies import bare_reply
 
+PATHS = ("/livez", "/readyz")
+
 
 def traffic_probes(probes: Probes, settings: ChassisSettings) -> dict[str, ASGIApp]:
     """The probes by path; none where the settings turn them off."""
@@ -21,4 +23,4 @@ def traffic_probes(probes: Probes, settings: ChassisSettings) -> dict[str, ASGIA
 
     if not (settings.probes_enabled and settings.traffic_probes_enabled):
         return {}
-    return {"/livez": live, "/readyz": ready}
+    return dict(zip(PATHS, (live, ready), strict=True))

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from .. import context, logs, metrics
+from .. import context, logs, metrics, trace_source
 from ..settings import ChassisSettings
 from . import conversation
 from .bottleneck import Bottlenecks
@@ -239,7 +239,7 @@ class RequestMiddleware:
         await talk.close(conversation.INTERNAL_ERROR)
 
     def _identify(self, scope: Scope, headers: dict[bytes, bytes]) -> context.RequestContext:
-        identity = identity_of(scope, headers)
+        identity = identity_of(scope, headers, trace_source.current)
         # The server runs each request in a task of its own: nothing has to be reset afterwards.
         context.current.set(identity)
         scope.setdefault("state", {})["request_id"] = identity.request_id
@@ -292,15 +292,20 @@ class RequestMiddleware:
             )
 
 
-def identity_of(scope: Scope, headers: dict[bytes, bytes]) -> context.RequestContext:
-    """Who a request is, by what it says and by what was made up for it."""
+def identity_of(
+    scope: Scope, headers: dict[bytes, bytes], source: trace_source.TraceSource | None = None
+) -> context.RequestContext:
+    """Who a request is, by what it says and by what was made up for it.
+
+    The trace is that of `source`, if there is one, and else the one that the request names.
+    """
     identity = context.RequestContext(
         request_id(headers.get(b"x-request-id")),
-        trace_id(headers.get(b"traceparent")),
+        trace_id(headers.get(b"traceparent")) if source is None else source.trace_id(),
         scope.get("method", "WEBSOCKET"),
         scope["path"][:_PATH_LIMIT],
     )
-    if identity.trace_id is not None:
+    if source is None and identity.trace_id is not None:
         identity.trace_headers = trace_headers(scope)
     return identity
 

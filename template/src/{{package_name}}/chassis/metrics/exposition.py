@@ -19,7 +19,6 @@ from ..models import model_board
 from ..models.model_metrics import ModelCollector
 from ..roster import Roster, WorkerState
 
-
 _SERVING = frozenset(WorkerState) - {WorkerState.STARTING, WorkerState.STOPPING}
 
 

@@ -2,8 +2,8 @@
 
 Run it with the Python of a generated service that has every feature, in its folder:
 
-    copier copy --defaults -d database=postgresql -d events=redis -d auth=jwt -d tracing=yes \
-        . /tmp/full
+    answers='-d database=postgresql -d events=redis -d auth=jwt -d tracing=yes'
+    copier copy --defaults $answers . /tmp/full
     cd /tmp/full && uv sync && .venv/bin/python .../scripts/settings_reference.py
 
 With `--check` it changes nothing and fails if the page differs from the code.

@@ -82,6 +82,10 @@ def edit_as_user(project: Path) -> None:
     replace(overlay / "kustomization.yaml", "# patches:", "patches: [path: mine.yaml]\n# patches:")
     (overlay / "mine.yaml").write_text("kind: Deployment\n")
     (project / "local.mk").write_text("seed: ## Fill the database\n\t@true\n")
+    replace(
+        project / "monitoring/custom_rules.yml", "groups: []", "groups: [{name: mine, rules: []}]"
+    )
+    replace(project / "docs/runbook.md", "## First\n", "## First\n\nCall Ada.\n")
 
 
 def release(template: Path, tag: str = "v0.2.0") -> None:
@@ -96,6 +100,9 @@ def release(template: Path, tag: str = "v0.2.0") -> None:
     replace(source / "gunicorn.conf.py.jinja", "preload_app", "# New.\npreload_app")
     # What is the user's after the first copy may change in the template all the same.
     replace(source / "README.md.jinja", "# {{ service_name }}", "# The {{ service_name }}")
+    replace(source / "docs/runbook.md.jinja", "# Runbook of", "# The runbook of")
+    replace(source / "monitoring/custom_rules.yml.jinja", "# Rules of", "# The rules of")
+    replace(source / "monitoring/rules.yml.jinja", "# Alerts of", "# The alerts of")
     minimal, inference, payments, sql = (
         source / f"{{% if {name} %}}.{{% endif %}}"
         for name in ("minimal", "inference", "payments", "sql")
@@ -143,6 +150,8 @@ def test_update_keeps_the_users_work(template: Path, project: Path) -> None:
     mine = [
         "README.md",
         "local.mk",
+        "docs/runbook.md",
+        "monitoring/custom_rules.yml",
         "tests/conftest.py",
         *(f"{OVERLAY}/{name}" for name in ("settings.env", "kustomization.yaml", "mine.yaml")),
         *(f"{PACKAGE}/{name}" for name in ("wiring.py", "settings.py", "routes/orders.py")),
@@ -160,6 +169,7 @@ def test_update_keeps_the_users_work(template: Path, project: Path) -> None:
         "utf-8"
     )
     assert (project / PACKAGE / "chassis/brand_new.py").is_file()
+    assert "# The alerts of" in (project / "monitoring/rules.yml").read_text("utf-8")
     assert "check: lint test" in (project / "Makefile").read_text("utf-8")
     assert "# New." in (project / "gunicorn.conf.py").read_text("utf-8")
     deployment = project / "deploy/kubernetes/base/deployment.yaml"

@@ -35,7 +35,7 @@ async def _tracing(service: Service) -> AsyncIterator[None]:
     if endpoint is None:
         yield
         return
-    # Not before: it takes 60 ms and 10 MB, and a thread, which no fork would survive.
+    # Not before: it takes a tenth of a second, and a thread, which no fork would survive.
     from .span_export import SpanExport
 
     headers = settings.otel_exporter_otlp_headers

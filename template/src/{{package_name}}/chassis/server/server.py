@@ -28,6 +28,7 @@ from ..logs.pipeline import pipeline
 from ..roster import WorkerState
 from ..service import Service
 from . import dump
+from .accept_queue import take_waiting
 from .departure import Departure, Situation
 from .management_server import ManagementServer
 
@@ -85,6 +86,7 @@ class Server(uvicorn.Server):
         self._seen_leave = 0
         self._lag = 0.0
         self._ticked = 0.0
+        self._adopting: set[asyncio.Task[Any]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer probes first, then open the application, and only then accept traffic."""
@@ -222,7 +224,27 @@ class Server(uvicorn.Server):
 
     def _stop_accepting(self) -> None:
         for server in self.servers:
-            server.close()
+            listeners = [listener.fileno() for listener in server.sockets]
+            if roster.current.terminating_since is None or len(listeners) != 1:
+                server.close()  # siblings accept what waits
+                continue
+            for connection in take_waiting(listeners[0], server.close):
+                self._adopt(connection)
+
+    def _adopt(self, connection: socket.socket) -> None:
+        """Serve a connection as if the event loop had accepted it."""
+        loop = asyncio.get_running_loop()
+        adopting = loop.create_task(loop.connect_accepted_socket(self._protocol, connection))
+        self._adopting.add(adopting)
+        adopting.add_done_callback(self._adopting.discard)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """What Uvicorn makes for each connection."""
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
     def _cut_off_slow_heads(self) -> None:
         now = asyncio.get_running_loop().time()

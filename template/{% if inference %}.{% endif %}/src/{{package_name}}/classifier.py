@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ class Classifier:
         Raises FileNotFoundError without the file, what onnxruntime raises for one that is no
         model, and ValueError for a model that takes other features.
         """
+        # It would report its use to Microsoft, and keep a database for that in the home directory.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         content = path.read_bytes()

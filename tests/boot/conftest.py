@@ -9,8 +9,8 @@ __all__ = ["boot", "boot_once", "lossless", "ports", "project"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show what each load test counted."""
+    """Show what a test counted or measured."""
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         for name, value in report.user_properties:
-            if name == "load" and report.when == "call":
+            if name in ("load", "size") and report.when == "call":
                 terminalreporter.write_line(f"{value:>20}  {report.nodeid}")

@@ -6,18 +6,15 @@ other way round (SPEC A2, I3).
 
 from __future__ import annotations
 
-import importlib
 import re
-import sys
-import types
 from typing import Any
 
 import jinja2
-import pytest
 import support
 import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from template_chassis import chassis
 
 QUESTIONS = {
     name: question
@@ -33,30 +30,6 @@ ENVIRONMENT = jinja2.Environment(
 )
 ENVIRONMENT.filters["regex_search"] = lambda value, pattern: re.search(pattern, value)
 ENVIRONMENT.filters["to_json"] = repr
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _chassis() -> Any:
-    """The chassis of the template as a package, without what its `__init__` imports."""
-    package = types.ModuleType("chassis")
-    root = support.REPOSITORY / "template"
-    package.__path__ = [
-        str(root / "src/{{package_name}}/chassis"),
-        str(root / "{% if sql %}.{% endif %}/src/{{package_name}}/chassis"),
-    ]
-    sys.modules["chassis"] = package
-    # Its own `__init__` needs what only a service has installed.
-    database = types.ModuleType("chassis.database")
-    database.__path__ = [f"{package.__path__[1]}/database"]
-    sys.modules["chassis.database"] = database
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "chassis"]:
-        del sys.modules[name]
-
-
-def chassis(module: str) -> Any:
-    """A module of the chassis."""
-    return importlib.import_module(f"chassis.{module}")
 
 
 def evaluate(question: str, part: str, context: dict[str, object]) -> str:

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-import types
 from typing import Any
 
 import manifests
 import pytest
 import questionnaire
-import support
 import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from template_chassis import chassis
 
 BASE = "{% if kubernetes %}.{% endif %}/deploy/kubernetes/base"
 MIGRATION = "{% if kubernetes and sql %}.{% endif %}/deploy/kubernetes/base/migration.yaml.jinja"
 MIB = 2**20
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _chassis() -> Any:
-    """The chassis of the template as a package, without what its `__init__` imports."""
-    package = types.ModuleType("chassis")
-    package.__path__ = [str(support.REPOSITORY / "template/src/{{package_name}}/chassis")]
-    sys.modules["chassis"] = package
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "chassis"]:
-        del sys.modules[name]
-
-
-def chassis(module: str) -> Any:
-    """A module of the chassis."""
-    return importlib.import_module(f"chassis.{module}")
 
 
 answers = st.fixed_dictionaries(

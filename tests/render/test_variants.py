@@ -39,7 +39,10 @@ VALUES: dict[str, list[str]] = {
     "request_timeout_seconds": ["15", "1", "300"],
     "drain_seconds": ["10", "3", "120"],
     "keepalive_seconds": ["5", "1", "600"],
-    "deploy": ["[compose]", "[compose, kubernetes]", "[kubernetes]"],
+    "deploy": ["[compose]", "[compose, kubernetes]", "[kubernetes]", "[]"],
+    "python_version": ["3.13", "3.12", "3.11"],
+    "base_image": ["distroless", "slim"],
+    "ci": ["github", "gitlab", "none"],
     "tracing": ["no", "yes"],
 }
 NAMES = list(VALUES)
@@ -93,12 +96,18 @@ def has_connections(chosen: Chosen) -> bool:
     return chosen["database"] != "postgresql" or sharers <= most
 
 
+def has_its_python(chosen: Chosen) -> bool:
+    """There are distroless images of one version only."""
+    return chosen["base_image"] == "slim" or chosen["python_version"] == "3.13"
+
+
 RULES = (
     holds_a_worker,
     has_its_database,
     has_a_source_of_events,
     shares_its_database,
     is_deployable,
+    has_its_python,
     has_a_range,
     has_connections,
 )
@@ -142,6 +151,7 @@ def flags(answers: Mapping[str, str]) -> dict[str, bool]:
         **{name: archetype == name for name in ("payments", "minimal", "inference")},
         **{name: database == name for name in ("sqlite", "postgresql")},
         **{name: name in deploy for name in ("compose", "kubernetes")},
+        **{name: answers.get("ci", "github") == name for name in ("github", "gitlab")},
         "sql": database != "none",
         "redis": database != "none" and answers.get("events") == "redis",
         "jwt": answers.get("auth") == "jwt",

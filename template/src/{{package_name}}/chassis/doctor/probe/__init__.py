@@ -1,0 +1,1 @@
+"""What runs in a process of its own, to see what the configuration and the service really are."""

@@ -80,8 +80,8 @@ def evaluate(
             "memory_mib": conditions.memory_mib,
             "host_cpus": conditions.host_cpus,
         }
-        ended = _run([python or sys.executable, str(_PROBE), json.dumps(request)],
-                     _environment(conditions, folder))  # fmt: skip
+        command = [python or sys.executable, str(_PROBE), json.dumps(request)]
+        ended = _run(command, _environment(conditions, folder, own=package is not None))
         text = log.read_text("utf-8", "replace") if log.exists() else ""
         places = _places(path, name)
         if not answer.exists():

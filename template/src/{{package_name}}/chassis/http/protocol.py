@@ -110,6 +110,8 @@ class Protocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self.transport.is_closing():
+            return  # its reply would be lost, after everything was done: RFC 9112, 9.6
         self._served = cycle
         if self.turn_away is None or not self._has_turned_away(cycle, self.turn_away):
             super()._start_asgi_task(cycle, app)

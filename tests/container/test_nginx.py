@@ -113,6 +113,21 @@ def test_what_was_sent_is_not_sent_again(method: str, nginx: tuple[int, list[int
     good.close()
 
 
+def test_files_of_the_user_can_allow_larger_bodies(shipped: str, tmp_path: Path) -> None:
+    """As `nginx.conf.d/README.md` says: nginx refuses a directive that stands there twice."""
+    program = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    program = program or support.require_engine("nginx")
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local/bodies.conf").write_text("client_max_body_size 8m;\n")
+    text = shipped.replace("include mime.types;", "").replace("/tmp/", f"{tmp_path}/")  # noqa: S108
+    for name in ("app-1", "app-2"):
+        text = text.replace(f"{name}:8000", "127.0.0.1:8000")
+    (tmp_path / "nginx.conf").write_text(text.replace("/dev/stdout", f"{tmp_path}/access.log"))
+    command = [program, "-t", "-e", "stderr", "-p", str(tmp_path), "-c", "nginx.conf"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+
+
 def test_with_no_replica_at_all_it_says_so(nginx: tuple[int, list[int]]) -> None:
     """At once, and without going round in circles."""
     port, _ = nginx

@@ -176,12 +176,16 @@ def test_the_pages_patches_for_deployment_tools_hold(project: Path, tmp_path: Pa
     assert "checkov.io/skip1" in job, "and the rest is still there"
 
 
-# A kubectl that builds with the real one, and only notes down the rest.
+# A kubectl that builds with the real one, and only notes down the rest. Asked for the objects of a
+# file it fails and prints none, as the real one does until all of them are there.
 KUBECTL = """\
 #!/bin/sh
 case "$1" in
     kustomize) exec {kubectl} "$@" ;;
-    get) if [ "$2" != secret ]; then cat {folder}/state; fi ;;
+    get)
+        case "$*" in *--filename*) echo "Error from server (NotFound)" >&2; exit 1 ;; esac
+        if [ "$2" != secret ]; then cat {folder}/state; fi
+        ;;
     *) echo "$@" | sed "s#--filename=[^ ]*#FILE#" >> {folder}/calls ;;
 esac
 """
@@ -207,7 +211,8 @@ def test_a_rollout_comes_after_its_migration(project: Path, tmp_path: Path) -> N
 
     assert status == 0
     assert calls == [
-        "delete FILE --selector=app.kubernetes.io/component=migration --ignore-not-found",
+        "delete FILE --selector=app.kubernetes.io/name=payment-api,"
+        "app.kubernetes.io/component=migration --ignore-not-found",
         "apply FILE --selector=app.kubernetes.io/component!=api",
         "apply FILE",
         "rollout status deployment/payment-api --namespace=payment-api-staging --timeout=20m",

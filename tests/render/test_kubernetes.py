@@ -157,7 +157,6 @@ def test_the_network_lets_through_what_the_answers_need(number: int, built: Any)
         5432: database,
         6379: answered(number, "events", "log") == "redis",
         443: payments or jwt,
-        4317: answered(number, "tracing", "false") == "true",
         4318: answered(number, "tracing", "false") == "true",
     }
 

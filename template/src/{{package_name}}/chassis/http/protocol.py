@@ -131,6 +131,8 @@ class Protocol(HttpToolsProtocol):
         head, body = reply
         added = cycle.default_headers
         keep_alive = cycle.keep_alive and _CLOSE not in added
+        if cycle.waiting_for_100_continue:
+            keep_alive = False  # or a client that doesn't send its body now had to send it later
         if not keep_alive:
             added = [*(pair for pair in added if pair != _CLOSE), _CLOSE]
         lines = b"".join([b"%s: %s\r\n" % pair for pair in added])

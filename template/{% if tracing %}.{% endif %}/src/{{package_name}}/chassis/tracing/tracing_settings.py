@@ -16,7 +16,7 @@ class TracingSettings(ChassisSettings):
     """What the chassis can be told about traces."""
 
     tracing_sample_ratio: float = Field(
-        default=0.1, ge=0, le=0.1, description="the part of requests without a caller's say"
+        default=0.1, ge=0, le=1, description="the part of requests without a caller's say"
     )
     otel_exporter_otlp_endpoint: Maybe[HttpUrl] = Field(
         default=None, description="where traces are sent, `/v1/traces` appended; empty: nowhere"

@@ -103,7 +103,7 @@ def of_what_it_tells() -> Iterator[Edit]:
     service = f"{PACKAGE}/chassis/service.py"
     bare = replace(
         service,
-        "        return RequestMiddleware(",
-        "        return app\n        return RequestMiddleware(",
+        "        middleware = RequestMiddleware(",
+        "        return app\n        middleware = RequestMiddleware(",
     )
     yield Edit("no request middleware", bare, "request-id", None)

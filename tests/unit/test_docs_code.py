@@ -38,7 +38,7 @@ def test_the_features_are_those_of_the_services_main(
 ) -> None:
     """In its order, in which resources open; a service may have none."""
     every = render(tmp_path / "every", support.EVERY_FEATURE) / "src/payment_api/main.py"
-    parts = ["database", "idempotency", "jwt", "redis", "outbox"]
+    parts = ["tracing", "database", "idempotency", "jwt", "redis", "outbox"]
     assert docs_code.named_features(every.read_text("utf-8")) == parts
     bare = render(tmp_path / "bare", {"archetype": "minimal"}) / "src/payment_api/main.py"
     assert docs_code.named_features(bare.read_text("utf-8")) == []

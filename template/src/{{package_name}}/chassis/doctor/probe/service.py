@@ -61,12 +61,16 @@ def _refusal(settings: type[ChassisSettings]) -> str | None:
 
 
 def _missing(settings: type[ChassisSettings], line: str) -> list[str]:
-    """The settings that a refusal misses and that may well be in the Secret, secret ones first."""
+    """The settings that a refusal misses and that may well be in the Secret, secret ones first.
+
+    Where one of several will do, which one is found out when nothing else is missing any more.
+    """
     given = {name.upper() for name in os.environ}
     fields = sorted(settings.model_fields.items(), key=lambda pair: not is_secret(pair[1]))
     names = [name.upper() for name, _ in fields if name.upper() not in given]
-    one_of = "set exactly one of" in line
-    return [name for name in names if f"{name} is missing" in line or (one_of and name in line)]
+    missing = [name for name in names if f"{name} is missing" in line]
+    one_of = [name for name in names if name in line] if "set exactly one of" in line else []
+    return missing or one_of
 
 
 def is_secret(field: FieldInfo) -> bool:

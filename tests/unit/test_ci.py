@@ -4,7 +4,6 @@ All but the image's, which the container tests build. A stand-in knows the vulne
 """
 
 import json
-import os
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -197,5 +196,5 @@ def test_a_step_is_added_in_the_users_own_file(
     )
     for job in pipelines.jobs(project).values():
         assert "make ci-setup" in list(pipelines.commands(job))
-    assert step(project, "make ci-setup", os.environ).stdout == "prepared\n"
-    assert step(project, "make ci-checks", os.environ).stdout == "one\ntwo\n"
+    assert step(project, "make ci-setup", {}).stdout == "prepared\n"
+    assert step(project, "make ci-checks", {}).stdout == "one\ntwo\n"

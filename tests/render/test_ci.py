@@ -1,7 +1,6 @@
 """The pipelines of the generated service: valid, narrow, pinned, and all of it targets of make."""
 
 import json
-import os
 import re
 import subprocess
 import tomllib
@@ -13,8 +12,8 @@ import pipelines
 import pytest
 import support
 import yaml
+from scanners import scan
 
-SCANNERS = support.REPOSITORY / ".venv-scan/bin"
 ACTIONS: dict[str, dict[str, Any]] = tomllib.loads(
     (Path(__file__).parent / "actions.toml").read_text("utf-8")
 )["actions"]
@@ -52,21 +51,6 @@ def github(projects: dict[str, Path]) -> Path:
 def gitlab(projects: dict[str, Path]) -> Path:
     """The variant that is checked by GitLab."""
     return projects["gitlab"]
-
-
-def scan(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a program of `requirements-scan.txt`, without a network."""
-    path = SCANNERS / program
-    if not path.exists():
-        support.require_engine(f"{path} (make .venv-scan/ready)")
-    return subprocess.run(
-        [path, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
-    )
 
 
 def zizmor(workflow: Path) -> set[str]:

@@ -1,8 +1,6 @@
 """The image and the compose file agree with the answers, with the chassis, and with the linters."""
 
-import os
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from questionnaire import answer
+from scanners import scan
 from template_chassis import chassis
-
-SCANNERS = support.REPOSITORY / ".venv-scan/bin"
 
 VARIANTS = {
     "defaults": {},
@@ -57,21 +54,6 @@ def compose(project: Path) -> dict[str, Any]:
     return found
 
 
-def scan(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a program of `requirements-scan.txt`, without a network."""
-    path = SCANNERS / program
-    if not path.exists():
-        support.require_engine(f"{path} (make .venv-scan/ready)")
-    return subprocess.run(
-        [path, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LOG_LEVEL": "ERROR"},
-    )
-
-
 def test_hadolint_is_content(project: Path) -> None:
     """No finding, but for those that the Dockerfile excepts."""
     done = scan("hadolint", "--no-color", project / "Dockerfile")
@@ -81,7 +63,7 @@ def test_hadolint_is_content(project: Path) -> None:
 def test_checkov_is_content(project: Path) -> None:
     """No finding, but for the one that the Dockerfile excepts."""
     options = ("--framework", "dockerfile", "--compact", "--quiet", "--skip-download")
-    done = scan("checkov", *options, "--file", project / "Dockerfile")
+    done = scan("checkov", *options, "--file", project / "Dockerfile", timeout=280)
     assert re.search(r"Passed checks: \d{2,}, Failed checks: 0, Skipped checks: 1", done.stdout)
     assert done.returncode == 0
 

@@ -1,20 +1,16 @@
 """What other people's tools say of the manifests: the API's schema, and checkov's rules."""
 
 import json
-import os
-import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import support
 import yaml
 from kubernetes_variants import OVERLAYS, VARIANTS
 from manifests import Manifest
-
-SCANNERS = support.REPOSITORY / ".venv-scan/bin"
+from scanners import scan
 
 # Each manifest of a file, strictly, by the newest three versions that the tool knows. A kind that
 # it doesn't know is an error here.
@@ -47,21 +43,6 @@ def every_manifest(built: Callable[[int, str], list[Manifest]]) -> list[Manifest
     return list(found.values())
 
 
-def scan(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a program of `requirements-scan.txt`, without a network."""
-    path = SCANNERS / program
-    if not path.exists():
-        support.require_engine(f"{path} (make .venv-scan/ready)")
-    return subprocess.run(
-        [path, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LOG_LEVEL": "ERROR"},
-    )
-
-
 def test_the_api_takes_every_manifest(every_manifest: list[Manifest], tmp_path: Path) -> None:
     """No field is misspelt, misplaced or of another type, in three versions of Kubernetes."""
     assert validated(every_manifest, tmp_path) == []
@@ -71,7 +52,7 @@ def validated(found: list[Manifest], folder: Path) -> list[str]:
     """What the API's schema says against them."""
     file = folder / "manifests.json"
     file.write_text(json.dumps(found), "utf-8")
-    done = scan("python", "-c", VALIDATE, file)
+    done = scan("python", "-c", VALIDATE, file, timeout=280)
     assert done.returncode == 0, done.stderr
     *complaints, summary = done.stdout.splitlines()
     assert summary.startswith(f"{len(found)} manifests in ")
@@ -100,6 +81,7 @@ def checked(folder: Path, *found: list[Manifest]) -> dict[str, Any]:
         *("--framework", "kubernetes"),
         *("--output", "json"),
         *("--skip-download", "--compact"),
+        timeout=280,
     )
     report: dict[str, Any] = json.loads(done.stdout)
     assert not report["results"]["parsing_errors"]

@@ -1,7 +1,7 @@
 # Ballast's own commands. The generated service has its own Makefile, in template/.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-render test-unit test-update test-boot test-container lint fmt \
-	requirements clean
+	requirements ownership release clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -52,6 +52,12 @@ requirements: .venv/ready ## Pin the newest tools that pyproject.toml allows
 				--generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml; \
 		} > requirements.new && mv requirements.new requirements-$$group.txt || exit 1; \
 	done
+
+ownership: .venv/ready ## Make what follows from ownership.yml
+	$(BIN)/python scripts/ownership.py
+
+release: .venv/ready ## Check everything, tag a release: VERSION=1.2.0
+	$(BIN)/python scripts/release.py $(or $(VERSION),$(error say which: make release VERSION=1.2.0))
 
 clean: ## Remove what the commands above have made
 	rm -rf .venv .venv-scan demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

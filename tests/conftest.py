@@ -33,7 +33,7 @@ def _no_personal_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="session")
 def template_source(shared_folder: Path) -> Path:
-    """A clean clone of the template, tagged v0.1.0; to be read, never changed."""
+    """A clean clone of the template, tagged v1.0.0; to be read, never changed."""
     return support.build_once(shared_folder / "template", support.clone_template)
 
 

@@ -18,7 +18,8 @@ import pytest
 from uv import find_uv_bin
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-FIRST_TAG = "v0.1.0"
+FIRST_TAG = "v1.0.0"
+"""Of a template in a test; after all releases, whose migrations aren't due then."""
 
 Answers = Mapping[str, object]
 

@@ -277,7 +277,7 @@ def test_a_state_between_two_tags_has_a_version_too(tmp_path: Path) -> None:
     support.commit_all(source, "One more")
     project = support.render(source, tmp_path / "service", vcs_ref="HEAD")
 
-    assert re.search(r'template_version="0\.1\.0-1-g[0-9a-f]+"', answers_module(project))
+    assert re.search(r'template_version="1\.0\.0-1-g[0-9a-f]+"', answers_module(project))
 
 
 def test_a_template_without_git_has_no_version(tmp_path: Path) -> None:

@@ -74,8 +74,8 @@ def edit_as_user(project: Path) -> None:
     replace(project / "pyproject.toml", 'version = "0.1.0"', 'version = "3.2.1"')
     replace(
         project / "pyproject.toml",
-        "dependencies = []",
-        'dependencies = [\n    "stripe>=1",\n]',
+        "dependencies = [",
+        'dependencies = [\n    "stripe>=1",',
     )
     overlay = project / OVERLAY
     replace(overlay / "settings.env", "LOG_LEVEL=INFO", "LOG_LEVEL=WARNING")
@@ -88,7 +88,7 @@ def edit_as_user(project: Path) -> None:
     replace(project / "docs/runbook.md", "## First\n", "## First\n\nCall Ada.\n")
 
 
-def release(template: Path, tag: str = "v0.2.0") -> None:
+def release(template: Path, tag: str = "v1.1.0") -> None:
     """Release a version that changes files of the template's of every kind, and the user's too."""
     source = template / "template"
     package = source / PACKAGE_OF_TEMPLATE
@@ -96,9 +96,10 @@ def release(template: Path, tag: str = "v0.2.0") -> None:
     module.write_text(module.read_text("utf-8") + '\n\nNEW_IN_THIS_RELEASE = "yes"\n', "utf-8")
     (package / "chassis/brand_new.py").write_text('"""New in this release."""\n')
     replace(source / "Makefile.jinja", "\nlint: ", "\ncheck: lint test ## Lint and test\n\nlint: ")
-    replace(source / "pyproject.toml.jinja", '"gunicorn>=27,<28"', '"gunicorn>=27.0.1,<28"')
-    replace(source / "gunicorn.conf.py.jinja", "preload_app", "# New.\npreload_app")
+    replace(source / "ballast/pyproject.toml.jinja", '"gunicorn>=27,<28"', '"gunicorn>=27.0.1,<28"')
     # What is the user's after the first copy may change in the template all the same.
+    replace(source / "pyproject.toml.jinja", 'minversion = "9.0"', 'minversion = "9.1"')
+    replace(source / "gunicorn.conf.py.jinja", "preload_app", "# New.\npreload_app")
     replace(source / "README.md.jinja", "# {{ service_name }}", "# The {{ service_name }}")
     replace(source / "docs/runbook.md.jinja", "# Runbook of", "# The runbook of")
     replace(source / "monitoring/custom_rules.yml.jinja", "# Rules of", "# The rules of")
@@ -149,6 +150,7 @@ def test_update_keeps_the_users_work(template: Path, project: Path) -> None:
     """The template's change arrives; every file of the user's is byte for byte what it was."""
     mine = [
         "README.md",
+        "pyproject.toml",
         "local.mk",
         "docs/runbook.md",
         "monitoring/custom_rules.yml",
@@ -174,19 +176,17 @@ def test_update_keeps_the_users_work(template: Path, project: Path) -> None:
     assert "# New." in (project / "gunicorn.conf.py").read_text("utf-8")
     deployment = project / "deploy/kubernetes/base/deployment.yaml"
     assert "minReadySeconds: 6" in deployment.read_text("utf-8")
-    assert 'template_version="0.2.0"' in (project / PACKAGE / "answers.py").read_text("utf-8")
+    assert 'template_version="1.1.0"' in (project / PACKAGE / "answers.py").read_text("utf-8")
     assert_sound(project)
 
 
-def test_update_merges_dependencies(template: Path, project: Path) -> None:
-    """The user's dependencies and version live beside the template's, and both may change."""
+def test_dependencies_of_both_sides_may_change(template: Path, project: Path) -> None:
+    """The user's and the template's stand in different files."""
     release(template)
     update(project)
 
-    text = (project / "pyproject.toml").read_text("utf-8")
-    assert '"stripe>=1"' in text
-    assert 'version = "3.2.1"' in text
-    assert '"gunicorn>=27.0.1,<28"' in text
+    assert '"stripe>=1"' in (project / "pyproject.toml").read_text("utf-8")
+    assert '"gunicorn>=27.0.1,<28"' in (project / "ballast/pyproject.toml").read_text("utf-8")
     assert_sound(project)
 
 

@@ -1,0 +1,262 @@
+"""`make update`: what it says before and after, and that it never leaves a tree half done."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import support
+from update import edits
+from update.history import NEXT, RELEASED, copy_of
+
+LATER = "v99.0.0"
+
+
+@pytest.fixture
+def template(history: Path, tmp_path: Path) -> Path:
+    """A clone of the template that a test may add releases to."""
+    return copy_of(history, tmp_path / "template")
+
+
+@pytest.fixture
+def project(template: Path, tmp_path: Path) -> Path:
+    """A service of the release that is being made, with the user's work."""
+    folder = support.render(template, tmp_path / "service", vcs_ref=NEXT)
+    support.commit_all(folder, "The service as it was generated")
+    return folder
+
+
+def release(template: Path, tag: str = LATER) -> None:
+    """Release a change of a file that the template keeps."""
+    sizing = template / "template/src/{{package_name}}/chassis/capacity/sizing.py"
+    edits.append(sizing, '\n\nNEW_IN_THIS_RELEASE = "yes"\n')
+    support.commit_all(template, "The next release", tag)
+
+
+def announce(template: Path, version: str, **fields: object) -> None:
+    """Write into the table of releases what the next one asks."""
+    lines = "".join(f"{name} = {toml(value)}\n" for name, value in fields.items())
+    edits.append(template / "releases.toml", f'\n[[release]]\nversion = "{version}"\n{lines}')
+
+
+def toml(value: object) -> str:
+    """A list or a table of texts as TOML has it."""
+    if isinstance(value, dict):
+        return (
+            "{ " + ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in value.items()) + " }"
+        )
+    return json.dumps(value)
+
+
+def make(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run make in a service."""
+    return support.run(["make", "--no-print-directory", *words], project, check=False)
+
+
+def state(project: Path) -> str:
+    """What is different from the last commit."""
+    return support.git(project, "status", "--porcelain")
+
+
+def test_it_says_what_has_changed_and_what_is_left_to_do(template: Path, project: Path) -> None:
+    """Breaking changes before, manual steps after; and the change is there."""
+    announce(template, "98.0.0", breaking=["the sky is green"], manual=["paint it blue"])
+    release(template)
+
+    done = make(project, "update")
+
+    assert done.returncode == 0, done.stderr
+    assert f"From {NEXT} to {LATER}." in done.stdout
+    assert "98.0.0 is different: the sky is green" in done.stdout
+    assert "Left to do, since 98.0.0: paint it blue" in done.stdout
+    assert "chassis/capacity/sizing.py" in done.stdout
+    assert "NEW_IN_THIS_RELEASE" in (
+        project / edits.PACKAGE / "chassis/capacity/sizing.py"
+    ).read_text("utf-8")
+
+
+def test_it_knows_when_there_is_nothing_new(project: Path) -> None:
+    """Neither an update nor a check finds anything, and nothing changes."""
+    update, check = make(project, "update"), make(project, "update-check")
+
+    assert (update.returncode, check.returncode) == (0, 0)
+    assert update.stdout == check.stdout == f"{NEXT} is the newest release.\n"
+    assert state(project) == ""
+
+
+def test_a_check_says_that_there_is_something_new(template: Path, project: Path) -> None:
+    """For a pipeline: it fails, names the release and changes nothing."""
+    release(template)
+
+    done = make(project, "update-check")
+
+    assert done.returncode != 0
+    assert f"{LATER} is there, this is {NEXT}: make update" in done.stdout
+    assert state(project) == ""
+
+
+def test_it_wants_a_committed_tree(template: Path, project: Path) -> None:
+    """Otherwise nobody could tell the update's changes from their own."""
+    release(template)
+    edits.append(project / "README.md", "\nNot committed.\n")
+
+    done = make(project, "update")
+
+    assert done.returncode != 0
+    assert "There are changes that aren't committed" in done.stderr
+    assert state(project) == "M README.md"
+
+
+def test_it_says_what_it_would_run_before_it_is_trusted(history: Path, tmp_path: Path) -> None:
+    """A release with a migration: nothing happens until the user has agreed."""
+    project = support.render(history, tmp_path / "service", {"archetype": "minimal"}, RELEASED[1])
+    support.commit_all(project, "The service as it was generated")
+    script = support.REPOSITORY / "template/ballast/update.py"
+
+    refused = support.run(["python3", script], project, check=False)
+    untouched = state(project)
+    done = support.run(["python3", script, "--trust"], project, check=False)
+
+    assert refused.returncode == 1
+    assert "0.5.0 runs hooks/migrations/workspace.py, which moves the groups" in refused.stdout
+    assert "make update TRUST=1" in refused.stdout
+    assert untouched == ""
+    assert done.returncode == 0, done.stderr
+    assert (project / "ballast/pyproject.toml").is_file()
+
+
+def test_a_conflict_is_listed_and_fails(template: Path, project: Path) -> None:
+    """A file of the template's that the user has edited in the same place."""
+    gunicorn = project / "gunicorn.conf.py"
+    edits.replace(gunicorn, "preload_app = True", "preload_app = False  # ours")
+    support.commit_all(project, "Our own work")
+    edits.replace(
+        template / "template/gunicorn.conf.py.jinja",
+        "preload_app = True",
+        "preload_app = True  # new",
+    )
+    release(template)
+
+    done = make(project, "update")
+
+    assert done.returncode != 0
+    assert "In conflict: both you and the template" in done.stdout
+    assert "\n  gunicorn.conf.py\n" in done.stdout
+    text = gunicorn.read_text("utf-8")
+    assert "# ours" in text
+    assert "# new" in text
+
+
+def test_edits_in_a_file_that_is_gone_are_listed(template: Path, project: Path) -> None:
+    """Copier deletes it silently; the user is told, and where the edits are."""
+    edits.append(project / f"{edits.PACKAGE}/chassis/timed_block.py", "\n# ours\n")
+    support.commit_all(project, "Our own work")
+    (template / "template/src/{{package_name}}/chassis/timed_block.py").unlink()
+    release(template)
+
+    done = make(project, "update")
+
+    assert done.returncode != 0
+    assert "These are gone, with changes that you made." in done.stdout
+    assert f"\n  {edits.PACKAGE}/chassis/timed_block.py\n" in done.stdout
+
+
+def test_a_file_that_is_gone_without_edits_is_no_matter(template: Path, project: Path) -> None:
+    """What the template has dropped, and nobody has touched, goes quietly."""
+    (template / "template/src/{{package_name}}/chassis/timed_block.py").unlink()
+    release(template)
+
+    done = make(project, "update")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (project / f"{edits.PACKAGE}/chassis/timed_block.py").exists()
+
+
+def test_a_migration_that_fails_leaves_everything_as_it_was(history: Path, tmp_path: Path) -> None:
+    """It says what is wrong and how to mend it, and the tree is the one before."""
+    project = support.render(history, tmp_path / "service", {"archetype": "minimal"}, RELEASED[0])
+    (project / "pyproject.toml").write_text("this is no TOML\n")
+    support.commit_all(project, "Something has gone wrong here")
+    script = support.REPOSITORY / "template/ballast/update.py"
+
+    done = support.run(["python3", script, "--trust"], project, check=False)
+
+    assert done.returncode == 1
+    assert "pyproject.toml can't be read" in done.stderr
+    assert "Everything is as it was." in done.stderr
+    assert state(project) == ""
+
+
+def slow_copier(folder: Path, then: str) -> dict[str, str]:
+    """An environment whose copier has begun to write when something happens to it."""
+    program = folder / "bin/copier"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho half > Makefile\necho new > brand_new\n{then}\n")
+    program.chmod(0o755)
+    environment = support.clean_environment()
+    return environment | {"PATH": f"{program.parent}{os.pathsep}{environment['PATH']}"}
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        ("sleep 60", "Interrupted; everything is as it was."),
+        ("echo 'No space left on device' >&2; exit 1", "No space left on device"),
+    ],
+    ids=["interrupted", "full-disk"],
+)
+def test_an_update_under_way_that_ends_is_undone(
+    then: str, said: str, template: Path, project: Path, tmp_path: Path
+) -> None:
+    """Ctrl-C, or a disk that is full: every file is the one before."""
+    release(template)
+    process = subprocess.Popen(
+        ["make", "--no-print-directory", "update"],
+        cwd=project,
+        env=slow_copier(tmp_path, then),
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    if "sleep" in then:
+        wait_for(project / "brand_new")
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, told = process.communicate(timeout=60)
+
+    assert process.returncode != 0
+    assert said in told
+    assert "as it was" in told
+    assert "Traceback" not in told
+    assert state(project) == ""
+
+
+def wait_for(path: Path) -> None:
+    """Wait until a file is there."""
+    until = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < until, f"{path} isn't there"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ("", "doesn't say '_src_path'"),
+        ("_src_path: /nowhere/at/all\n_commit: v0.1.0\n", "/nowhere/at/all"),
+    ],
+)
+def test_what_cannot_be_updated_is_told_in_a_line(answers: str, said: str, tmp_path: Path) -> None:
+    """Without the template's address, or with one that leads nowhere."""
+    (tmp_path / ".copier-answers.yml").write_text(answers)
+    script = support.REPOSITORY / "template/ballast/update.py"
+
+    done = support.run(["python3", script], tmp_path, check=False)
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

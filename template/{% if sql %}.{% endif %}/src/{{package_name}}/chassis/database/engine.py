@@ -54,7 +54,7 @@ def make_engine(
         "pool_recycle": _RECYCLE_SECONDS,
     }
     if url.get_backend_name() == "sqlite":
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(str(url.database)).parent)
         engine = create_async_engine(url, connect_args={"timeout": lock_timeout}, **options)
         _speak_sqlite(engine, lock_timeout)
         return engine
@@ -79,6 +79,13 @@ def make_engine(
     _find_dead_connections(engine)
     _give_up_silent_connections(engine)
     return engine
+
+
+def _make_folder(folder: Path) -> None:
+    """The folder of a file of SQLite; one that is new keeps its data out of git."""
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".gitignore").write_text("*\n", "utf-8")
 
 
 def _speak_sqlite(engine: AsyncEngine, lock_timeout: float) -> None:

@@ -146,6 +146,8 @@ def announce(releases: Sequence[Mapping[str, Any]], current: str, target: str) -
     for release in releases:
         for text in release.get("breaking", ()):
             print(f"  {release['version']} is different: {text}")
+        for old, new in release.get("renames", {}).items():
+            print(f"  {release['version']} renames {old} to {new}")
         for script, text in release.get("migrations", {}).items():
             print(f"  {release['version']} runs hooks/migrations/{script}, which {text}")
 

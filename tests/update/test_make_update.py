@@ -65,7 +65,8 @@ def state(project: Path) -> str:
 
 def test_it_says_what_has_changed_and_what_is_left_to_do(template: Path, project: Path) -> None:
     """Breaking changes before, manual steps after; and the change is there."""
-    announce(template, "98.0.0", breaking=["the sky is green"], manual=["paint it blue"])
+    asked = {"breaking": ["the sky is green"], "manual": ["paint it blue"]}
+    announce(template, "98.0.0", **asked, renames={"DAY": "NIGHT"})
     release(template)
 
     done = make(project, "update")
@@ -73,6 +74,7 @@ def test_it_says_what_has_changed_and_what_is_left_to_do(template: Path, project
     assert done.returncode == 0, done.stderr
     assert f"From {NEXT} to {LATER}." in done.stdout
     assert "98.0.0 is different: the sky is green" in done.stdout
+    assert "98.0.0 renames DAY to NIGHT" in done.stdout
     assert "Left to do, since 98.0.0: paint it blue" in done.stdout
     assert "chassis/capacity/sizing.py" in done.stdout
     assert "NEW_IN_THIS_RELEASE" in (

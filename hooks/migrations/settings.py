@@ -11,11 +11,7 @@ NEW_BASE = "class Settings(AnsweredSettings):"
 
 def plan(project: Path) -> steps.Plan:
     """Change the base class in the user's `settings.py`, and what only the old one needed."""
-    answers = steps.text_of(project, steps.ANSWERS)
-    package = re.search(r"^package_name: (\w+)$", answers, re.MULTILINE)
-    if package is None:
-        raise steps.CannotMigrateError(f"{steps.ANSWERS} doesn't say the package_name")
-    name = f"src/{package[1]}/settings.py"
+    name = f"src/{steps.package_of(project)}/settings.py"
     text = steps.text_of(project, name)
     if "AnsweredSettings" in text:
         return steps.Plan()

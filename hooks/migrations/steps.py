@@ -6,6 +6,7 @@ its work is done already, there is nothing to plan. The standard library is all 
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,7 +25,7 @@ class Plan:
     """What is to be written, moved and told. Paths are relative to the project."""
 
     write: dict[str, str] = field(default_factory=dict)
-    """File and its new content."""
+    """File and its new content. A file that ends its lines as Windows does goes on doing so."""
     move: dict[str, str] = field(default_factory=dict)
     """File or folder, with the edits that were made to it, and its new place."""
     notes: list[str] = field(default_factory=list)
@@ -32,11 +33,21 @@ class Plan:
 
 
 def text_of(project: Path, name: str) -> str:
-    """What a file of the project says."""
+    """What a file of the project says; each of its lines ends with a newline alone."""
     try:
         return (project / name).read_text("utf-8")
     except FileNotFoundError:
         raise CannotMigrateError(f"{name} is missing: run it in the service's folder") from None
+    except UnicodeDecodeError:
+        raise CannotMigrateError(f"{name} is not text in UTF-8: save it as that") from None
+
+
+def package_of(project: Path) -> str:
+    """The package's name, of the answers."""
+    found = re.search(r"""^package_name: (["']?)(\w+)\1$""", text_of(project, ANSWERS), re.M)
+    if found is None:
+        raise CannotMigrateError(f"{ANSWERS} doesn't say the package_name")
+    return found[2]
 
 
 def run(plan: Callable[[Path], Plan]) -> None:
@@ -49,7 +60,7 @@ def run(plan: Callable[[Path], Plan]) -> None:
         planned = plan(project)
         _refuse_taken(project, planned)
         if not dry:
-            _carry_out(project, planned)
+            carry_out(project, planned)
     except CannotMigrateError as error:
         sys.exit(f"{Path(sys.argv[0]).name}: {error}")
     for old, new in planned.move.items():
@@ -62,7 +73,10 @@ def run(plan: Callable[[Path], Plan]) -> None:
 
 def _refuse_uncommitted(project: Path) -> None:
     status = ["git", "status", "--porcelain"]
-    if subprocess.run(status, cwd=project, capture_output=True, text=True, check=True).stdout:
+    done = subprocess.run(status, cwd=project, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotMigrateError(f"git says: {done.stderr.strip()}")
+    if done.stdout:
         raise CannotMigrateError("there are changes that aren't committed: commit or stash them")
 
 
@@ -74,34 +88,57 @@ def _refuse_taken(project: Path, plan: Plan) -> None:
             )
 
 
-def _carry_out(project: Path, plan: Plan) -> None:
-    """Do it all, or undo what was done."""
+def carry_out(project: Path, plan: Plan) -> None:
+    """Do it all, or undo what was done: also where somebody interrupts it."""
     undo: list[Callable[[], object]] = []
     try:
         for old, new in plan.move.items():
-            (project / new).parent.mkdir(parents=True, exist_ok=True)
+            _make_folders(project / new, undo)
             (project / old).rename(project / new)
-            undo.append(lambda old=old, new=new: (project / new).rename(project / old))
+            undo.append(_back(project / new, project / old))
+        # All are written beside the old ones first: a disk that is full has changed nothing then.
         for path, content in plan.write.items():
-            undo.append(_write(project / path, content))
-    except OSError as error:
+            _make_folders(project / path, undo)
+            _write_beside(project / path, content, undo)
+        for path in plan.write:
+            _put_in_place(project / path, undo)
+    except BaseException as error:
         for step in reversed(undo):
             step()
-        raise CannotMigrateError(f"{error}; nothing was changed") from error
+        if isinstance(error, OSError):
+            raise CannotMigrateError(f"{error}; nothing was changed") from error
+        raise
 
 
-def _write(path: Path, content: str) -> Callable[[], object]:
-    """Replace a file by a whole new one; returns what undoes it."""
-    before = path.read_bytes() if path.exists() else None
-    beside = path.with_name(f"{path.name}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(content.encode())
-        if before is not None:
-            beside.chmod(path.stat().st_mode)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    if before is None:
-        return path.unlink
-    return lambda: path.write_bytes(before)
+def _make_folders(path: Path, undo: list[Callable[[], object]]) -> None:
+    missing = [folder for folder in path.parents if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir()
+        undo.append(folder.rmdir)
+
+
+def _back(new: Path, old: Path) -> Callable[[], object]:
+    return lambda: new.rename(old)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
+
+
+def _write_beside(path: Path, content: str, undo: list[Callable[[], object]]) -> None:
+    beside = _beside(path)
+    undo.append(lambda: beside.unlink(missing_ok=True))
+    if path.exists() and b"\r\n" in path.read_bytes():
+        content = content.replace("\n", "\r\n")
+    beside.write_bytes(content.encode())
+    if path.exists():
+        beside.chmod(path.stat().st_mode)
+
+
+def _put_in_place(path: Path, undo: list[Callable[[], object]]) -> None:
+    if path.exists():
+        before = path.read_bytes()
+        undo.append(lambda: path.write_bytes(before))
+    else:
+        undo.append(lambda: path.unlink(missing_ok=True))
+    _beside(path).replace(path)

@@ -41,8 +41,10 @@ def main(arguments: Sequence[str]) -> int:
         source, current = recorded()
         target = given.to or newest(source)
         if not given.to and number(target) <= number(current):
-            print(f"{current} is the newest release.")
-            return 0
+            if given.check or not options:
+                print(f"{current} is the newest release.")
+                return 0
+            target = current  # other answers, without another release
         if given.check:
             print(f"{target} is there, this is {current}: make update")
             return 2

@@ -91,6 +91,15 @@ def test_it_knows_when_there_is_nothing_new(project: Path) -> None:
     assert state(project) == ""
 
 
+def test_an_answer_can_be_changed_without_a_newer_release(project: Path) -> None:
+    """What copier's options ask for is done, whether there is a newer release or not."""
+    done = make(project, "update", "ARGS=--data tracing=true")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"From {NEXT} to {NEXT}." in done.stdout
+    assert "tracing: true" in (project / ".copier-answers.yml").read_text("utf-8")
+
+
 def test_a_check_says_that_there_is_something_new(template: Path, project: Path) -> None:
     """For a pipeline: it fails, names the release and changes nothing."""
     release(template)

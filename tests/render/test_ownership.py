@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import jinja2
 import pytest
@@ -25,7 +26,8 @@ def places(answers: Mapping[str, str], template: Path) -> set[str]:
 def holds(entry: ownership.Entry, answers: Mapping[str, str]) -> bool:
     """Whether an entry is about these answers."""
     condition = f"{{{{ ({entry.when or 'true'}) | string }}}}"
-    return jinja2.Template(condition, autoescape=False).render(flags(answers)) == "True"
+    told: str = jinja2.Template(condition, autoescape=False).render(flags(answers))
+    return told == "True"
 
 
 @pytest.mark.parametrize("answers", list(variants()))
@@ -45,7 +47,7 @@ def test_each_file_has_an_owner(answers: dict[str, str], template_source: Path) 
 
 def test_each_entry_is_about_something(template_source: Path) -> None:
     """No entry is left over from a file that is gone."""
-    chosen = [parameters.values[0] for parameters in variants()]
+    chosen: list[Any] = [cast("Any", parameters).values[0] for parameters in variants()]
     files = set().union(*(places(answers, template_source / "template") for answers in chosen))
     used = {ownership.owner_of(path, ENTRIES) for path in files}
 

@@ -33,9 +33,9 @@ NEXT = next_tag()
 
 def clone_with_history(destination: Path) -> Path:
     """The repository with a tag on each release, and on the working tree as it stands."""
-    quiet = {"capture_output": True, "check": True}
     try:
-        subprocess.run(["git", "clone", "--quiet", support.REPOSITORY, destination], **quiet)
+        clone: list[str | Path] = ["git", "clone", "--quiet", support.REPOSITORY, destination]
+        subprocess.run(clone, capture_output=True, check=True)
         for one in RELEASES:
             if "commit" in one:
                 support.git(destination, "cat-file", "-e", one["commit"])

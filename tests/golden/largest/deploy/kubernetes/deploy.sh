@@ -8,22 +8,23 @@ trap 'rm -f "$manifests"' EXIT
 kubectl kustomize "$overlay" > "$manifests"
 namespace=$(awk '/^  namespace: / { print $2; exit }' "$manifests")
 in_namespace=(${namespace:+--namespace="$namespace"})
-migration=(--filename="$manifests" --selector=app.kubernetes.io/component=migration)
+job=--selector=app.kubernetes.io/name=payment-api,app.kubernetes.io/component=migration
 
 # A Job can't be changed, so the last release's goes first. Then comes all that a pod needs, and the
 # Job; what serves stays as it is until the database is migrated.
-kubectl delete "${migration[@]}" --ignore-not-found
+kubectl delete --filename="$manifests" "$job" --ignore-not-found
 kubectl apply --filename="$manifests" --selector='app.kubernetes.io/component!=api'
 if ! kubectl get secret payment-api-secrets "${in_namespace[@]}" > /dev/null; then
     echo "Make the Secret, as docs/kubernetes.md says; the migration waits for it." >&2
 fi
 echo "Migrating ..."
 until
-    state=$(kubectl get "${migration[@]}" --output=jsonpath='{.status.conditions[?(@.status=="True")].type}')
+    # Not by the file: kubectl asks for all that is in it first, and the service isn't there yet.
+    state=$(kubectl get jobs "${in_namespace[@]}" "$job" --output=jsonpath='{.items[*].status.conditions[?(@.status=="True")].type}')
     [[ $state == *Complete* ]]
 do
     if [[ $state == *Failed* ]]; then
-        kubectl logs "${in_namespace[@]}" --selector=app.kubernetes.io/name=payment-api,app.kubernetes.io/component=migration --tail=50 >&2
+        kubectl logs "${in_namespace[@]}" "$job" --tail=50 >&2
         echo "The migration failed, and nothing was rolled out." >&2
         exit 1
     fi

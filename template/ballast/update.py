@@ -183,22 +183,23 @@ def put_back() -> None:
 def report(source: str, current: str, releases: Sequence[Mapping[str, Any]]) -> int:
     """Say what has changed and what is left to do. Returns the exit code."""
     run("git", "add", "--intent-to-add", ".")
+    kept = sorted(brought_back(source, current))
+    conflicts = sorted(in_conflict())
     changed = run("git", "diff", "--stat", "HEAD").strip()
     print(changed or "Nothing of this service has changed.")
-    conflicts = sorted(in_conflict())
-    lost = sorted(edits_lost(source, current))
     for release in releases:
         for text in release.get("manual", ()):
             print(f"\nLeft to do, since {release['version']}: {text}")
     if conflicts:
         print("\nIn conflict: both you and the template have changed lines of these.")
         print(*(f"  {path}" for path in conflicts), sep="\n")
-    if lost:
-        print("\nThese are gone, with changes that you made. `git show HEAD:FILE` shows them.")
-        print(*(f"  {path}" for path in lost), sep="\n")
+    if kept:
+        print("\nThe template has no use for these any more; kept, for what you changed in them.")
+        print("Move what you need to another place, or delete them.")
+        print(*(f"  {path}" for path in kept), sep="\n")
     print("\nLook it over with `git diff`, then `make lint test`.", end=" ")
     print("To take it back: git reset --hard && git clean -fd")
-    return 1 if conflicts or lost else 0
+    return 1 if conflicts or kept else 0
 
 
 def in_conflict() -> set[str]:
@@ -211,8 +212,11 @@ def in_conflict() -> set[str]:
     return found
 
 
-def edits_lost(source: str, current: str) -> set[str]:
-    """Files that the update has deleted although they weren't as the template had made them."""
+def brought_back(source: str, current: str) -> set[str]:
+    """Files that copier has deleted although they weren't as the template had made them.
+
+    Copier deletes what the template doesn't make any more without a look at what is in it.
+    """
     deleted = run("git", "diff", "--name-only", "-z", "--diff-filter=D", "HEAD").split("\0")
     deleted = [path for path in deleted if path]
     if not deleted:
@@ -223,11 +227,14 @@ def edits_lost(source: str, current: str) -> set[str]:
         made = Path(folder, "made")
         options = ["--quiet", "--defaults", "--data-file", str(answers), "--vcs-ref", current]
         copier("copy", *options, source, str(made))
-        return {
+        edited = {
             path
             for path in deleted
             if not (made / path).is_file() or (made / path).read_bytes() != shown(path)
         }
+    if edited:
+        run("git", "checkout", "--quiet", "HEAD", "--", *edited)
+    return edited
 
 
 def shown(path: str) -> bytes:

@@ -163,8 +163,8 @@ def test_a_conflict_is_listed_and_fails(template: Path, project: Path) -> None:
     assert "# new" in text
 
 
-def test_edits_in_a_file_that_is_gone_are_listed(template: Path, project: Path) -> None:
-    """Copier deletes it silently; the user is told, and where the edits are."""
+def test_a_file_with_edits_that_the_template_drops_is_kept(template: Path, project: Path) -> None:
+    """Copier deletes it silently; here it stays, and the user is told."""
     edits.append(project / f"{edits.PACKAGE}/chassis/timed_block.py", "\n# ours\n")
     support.commit_all(project, "Our own work")
     (template / "template/src/{{package_name}}/chassis/timed_block.py").unlink()
@@ -173,8 +173,9 @@ def test_edits_in_a_file_that_is_gone_are_listed(template: Path, project: Path) 
     done = make(project, "update")
 
     assert done.returncode != 0
-    assert "These are gone, with changes that you made." in done.stdout
+    assert "kept, for what you changed in them" in done.stdout
     assert f"\n  {edits.PACKAGE}/chassis/timed_block.py\n" in done.stdout
+    assert (project / edits.PACKAGE / "chassis/timed_block.py").read_text().endswith("# ours\n")
 
 
 def test_a_file_that_is_gone_without_edits_is_no_matter(template: Path, project: Path) -> None:

@@ -231,7 +231,7 @@ def test_update_keeps_a_model_of_the_users(template: Path, tmp_path: Path) -> No
         "deploy/kubernetes/base/deployment.yaml",
         "gunicorn.conf.py",
         "monitoring/rules.yml",
-        "pyproject.toml",
+        "ballast/pyproject.toml",
         f"{PACKAGE}/answers.py",
     }
     added = support.git(folder, "ls-files", "--others", "--exclude-standard").splitlines()

@@ -103,8 +103,8 @@ def test_the_context_holds_what_is_copied_and_nothing_else(project: Path) -> Non
     copied: set[str] = set()
     for line in re.findall(r"^COPY (?!--from)(.*)", (project / "Dockerfile").read_text(), re.M):
         copied.update(source.replace("uv.loc[k]", "uv.lock") for source in line.split()[:-1])
-    tops = {source if source.startswith("deploy/") else source.split("/")[0] for source in copied}
-    assert {str(Path(top).parent) if "deploy/" in top else top for top in tops} == allowed
+    seen = {re.sub("^(deploy/image|src)/.*", r"\1", source) for source in copied}
+    assert seen == allowed
     for path in copied - {"uv.lock"}:
         assert (project / path).exists()
 

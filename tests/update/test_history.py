@@ -11,6 +11,7 @@ import compileall
 import re
 import shutil
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -159,6 +160,16 @@ def assert_mine(project: Path, before: Mapping[str, bytes | None]) -> None:
             assert line in text, f"{name} has lost {line}"
 
 
+def assert_lists_are_mine(project: Path, before: str) -> None:
+    """Of what `pyproject.toml` installs, all that the user hasn't written is the member."""
+    had = tomllib.loads(before)
+    has = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
+    for table, key in (("project", "dependencies"), ("dependency-groups", "dev")):
+        mine = [one for one in had[table][key] if isinstance(one, str)]
+        theirs = [one for one in has[table][key] if one not in mine]
+        assert [one.partition("[")[0] for one in theirs] in ([], ["payment-api-ballast"])
+
+
 def assert_tidy(project: Path) -> None:
     """Nothing is in conflict, and all of it is formatted, lint-free and compiles."""
     assert support.git(project, "ls-files", "--unmerged") == ""
@@ -177,6 +188,7 @@ def test_update(case: Case, history: Path, tmp_path: Path, ports: Ports) -> None
     project, _, before = updated(case, history, tmp_path / "service")
 
     assert_mine(project, before)
+    assert_lists_are_mine(project, (before["pyproject.toml"] or b"").decode())
     assert_as_new(project, history, tmp_path / "new")
     assert_tidy(project)
     if "database" in (case.anew or {}):  # by hand, as the documentation says

@@ -13,6 +13,7 @@ Exit codes: 0 all is well, 1 something is left to do or went wrong, 2 there is a
 import argparse
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,13 @@ from typing import Any
 ANSWERS = Path(".copier-answers.yml")
 COPIER = "copier>=9.19.1,<10"
 TAG = re.compile(r"refs/tags/(v\d+\.\d+\.\d+)$")
+ANSWERED = """
+Files that are yours don't follow another answer. To compare them with those of a new service:
+
+  uvx copier copy --quiet --defaults --data-file .copier-answers.yml \\
+      --vcs-ref {version} {source} ../fresh
+  diff -r -x '.*' -x __pycache__ -x uv.lock -x data . ../fresh
+"""
 MARKER = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
 
 Version = tuple[int, ...]
@@ -39,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     given, options = parser().parse_known_args(arguments)
     try:
         source, current = recorded()
-        target = given.to or newest(source)
+        target = re.sub(r"^(?=\d)", "v", given.to) if given.to else newest(source)
         if not given.to and number(target) <= number(current):
             if given.check or not options:
                 print(f"{current} is the newest release.")
@@ -56,10 +64,16 @@ def main(arguments: Sequence[str]) -> int:
             if not trusted:
                 print("\nNothing has been changed. If you trust it with that: make update TRUST=1")
                 return 1
-        update(target, [*options, *(["--trust"] if given.trust else [])])
-        return report(source, current, releases)
-    except Failure as failure:
+        with all_or_nothing():
+            update(target, [*options, *(["--trust"] if given.trust else [])])
+            if any(option.startswith(("-d", "--data")) for option in options):
+                print(ANSWERED.format(source=source, version=target))
+            return report(source, current, releases)
+    except (Failure, OSError) as failure:
         print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; nothing has been changed.", file=sys.stderr)
         return 1
 
 
@@ -112,7 +126,7 @@ def number(tag: str) -> Version:
 
 def refuse_uncommitted() -> None:
     """The update has to be the only change, so that it can be looked over and taken back."""
-    if run("git", "status", "--porcelain"):
+    if run("git", "status", "--porcelain", "--untracked-files=normal"):
         raise Failure("There are changes that aren't committed: commit or stash them, then update.")
 
 
@@ -154,22 +168,31 @@ def announce(releases: Sequence[Mapping[str, Any]], current: str, target: str) -
             print(f"  {release['version']} runs hooks/migrations/{script}, which {text}")
 
 
-def update(target: str, options: Sequence[str]) -> None:
-    """Let copier do it; if it can't, put the tree back."""
-    command = ["update", "--defaults", "--quiet", "--vcs-ref", target, *options]
+@contextmanager
+def all_or_nothing() -> Iterator[None]:
+    """Put the tree back whatever goes wrong, Ctrl-C and a full disk as well.
+
+    An update that couldn't be looked at goes, too: nobody was told of its conflicts.
+    """
     try:
-        copier(*command)
-    except BaseException as error:  # Ctrl-C and a full disk as well
+        yield
+    except BaseException as error:
         put_back()
         if isinstance(error, KeyboardInterrupt):
             raise Failure("\nInterrupted; everything is as it was.") from None
-        if isinstance(error, Failure):
+        if isinstance(error, (Failure, OSError)):
             raise Failure(f"{error}\nEverything is as it was.") from None
         raise
 
 
+def update(target: str, options: Sequence[str]) -> None:
+    """Let copier do it."""
+    copier("update", "--defaults", "--quiet", "--vcs-ref", target, *options)
+
+
 def put_back() -> None:
-    """Undo all changes: there were none before."""
+    """Undo all changes: there were none before. Another Ctrl-C doesn't stop it halfway."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         run("git", "reset", "--quiet", "--hard")
         run("git", "clean", "--quiet", "--force", "-d")
@@ -205,11 +228,17 @@ def report(source: str, current: str, releases: Sequence[Mapping[str, Any]]) -> 
 def in_conflict() -> set[str]:
     """Files with conflict markers, and files that copier couldn't merge at all."""
     found = set()
-    for path in run("git", "diff", "--name-only", "-z", "HEAD").split("\0"):
+    for path in different():
         file = Path(path)
-        if path and file.is_file() and (MARKER.search(file.read_bytes()) or path.endswith(".rej")):
+        if file.is_file() and (MARKER.search(file.read_bytes()) or path.endswith(".rej")):
             found.add(path)
     return found
+
+
+def different(*options: str) -> list[str]:
+    """Files of this folder that aren't as they were; one that was renamed is two of them."""
+    diff = ["git", "diff", "--name-only", "--no-renames", "--relative", "-z", *options, "HEAD"]
+    return [path for path in run(*diff).split("\0") if path]
 
 
 def brought_back(source: str, current: str) -> set[str]:
@@ -217,8 +246,7 @@ def brought_back(source: str, current: str) -> set[str]:
 
     Copier deletes what the template doesn't make any more without a look at what is in it.
     """
-    deleted = run("git", "diff", "--name-only", "-z", "--diff-filter=D", "HEAD").split("\0")
-    deleted = [path for path in deleted if path]
+    deleted = different("--diff-filter=D")
     if not deleted:
         return set()
     with tempfile.TemporaryDirectory() as folder:
@@ -239,7 +267,7 @@ def brought_back(source: str, current: str) -> set[str]:
 
 def shown(path: str) -> bytes:
     """A file as it was before the update."""
-    command = ["git", "show", f"HEAD:{path}"]
+    command = ["git", "show", f"HEAD:./{path}"]
     return subprocess.run(command, capture_output=True, check=True).stdout  # noqa: S603
 
 
@@ -251,14 +279,22 @@ def copier(*arguments: str) -> None:
 
 def run(*command: str) -> str:
     """What a command prints; Failure with what it says when it fails."""
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(command, capture_output=True, text=True)  # noqa: S603
+        process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)  # noqa: S603
     except FileNotFoundError:
         raise Failure(f"{command[0]} is missing: install it first") from None
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()
+    try:
+        output, errors = process.communicate()
+    except KeyboardInterrupt:
+        process.communicate()  # it was told as well, and may write until it has ended
+        raise
+    if process.returncode:
+        said = (errors or output).strip()
+        if "Traceback (most recent call last)" in said:
+            said = said.splitlines()[-1]
         raise Failure(f"{' '.join(command[:3])} failed:\n{said}")
-    return done.stdout
+    return output
 
 
 if __name__ == "__main__":

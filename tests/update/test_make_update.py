@@ -91,12 +91,23 @@ def test_it_knows_when_there_is_nothing_new(project: Path) -> None:
     assert state(project) == ""
 
 
+def test_a_wrong_answer_is_told_in_a_line(project: Path) -> None:
+    """Copier ends in a traceback; what counts of it is its last line."""
+    done = make(project, "update", "ARGS=--data auth=magic")
+
+    assert done.returncode != 0
+    assert "'magic' is not in ['none', 'jwt']" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert state(project) == ""
+
+
 def test_an_answer_can_be_changed_without_a_newer_release(project: Path) -> None:
     """What copier's options ask for is done, whether there is a newer release or not."""
     done = make(project, "update", "ARGS=--data tracing=true")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"From {NEXT} to {NEXT}." in done.stdout
+    assert f"--vcs-ref {NEXT} {project.parent / 'template'} ../fresh" in done.stdout
     assert "tracing: true" in (project / ".copier-answers.yml").read_text("utf-8")
 
 
@@ -129,7 +140,7 @@ def test_it_says_what_it_would_run_before_it_is_trusted(history: Path, tmp_path:
     support.commit_all(project, "The service as it was generated")
     script = support.REPOSITORY / "template/ballast/update.py"
 
-    refused = support.run(["python3", script], project, check=False)
+    refused = support.run(["python3", script, "--to", NEXT[1:]], project, check=False)
     untouched = state(project)
     done = support.run(["python3", script, "--trust"], project, check=False)
 
@@ -176,6 +187,46 @@ def test_a_file_with_edits_that_the_template_drops_is_kept(template: Path, proje
     assert "kept, for what you changed in them" in done.stdout
     assert f"\n  {edits.PACKAGE}/chassis/timed_block.py\n" in done.stdout
     assert (project / edits.PACKAGE / "chassis/timed_block.py").read_text().endswith("# ours\n")
+
+
+def test_a_file_with_edits_that_the_template_renames_is_kept(template: Path, project: Path) -> None:
+    """To git it is a rename; to copier the old file is gone, and what the user wrote into it."""
+    edits.append(project / f"{edits.PACKAGE}/chassis/timed_block.py", "\n# ours\n")
+    support.commit_all(project, "Our own work")
+    chassis = template / "template/src/{{package_name}}/chassis"
+    (chassis / "timed_block.py").rename(chassis / "measured_block.py")
+    release(template)
+
+    done = make(project, "update")
+
+    assert done.returncode != 0
+    assert f"\n  {edits.PACKAGE}/chassis/timed_block.py\n" in done.stdout
+    assert (project / edits.PACKAGE / "chassis/timed_block.py").read_text().endswith("# ours\n")
+    assert (project / edits.PACKAGE / "chassis/measured_block.py").is_file()
+
+
+def test_a_service_in_a_folder_of_a_repository(template: Path, tmp_path: Path) -> None:
+    """Git names files from the repository's top; a conflict and a file that is gone are found."""
+    repository = tmp_path / "repository"
+    project = support.render(template, repository / "services/payments", vcs_ref=NEXT)
+    edits.append(project / f"{edits.PACKAGE}/chassis/timed_block.py", "\n# ours\n")
+    gunicorn = project / "gunicorn.conf.py"
+    edits.replace(gunicorn, "preload_app = True", "preload_app = False  # ours")
+    support.commit_all(repository, "All of it")
+    (template / "template/src/{{package_name}}/chassis/timed_block.py").unlink()
+    edits.replace(
+        template / "template/gunicorn.conf.py.jinja",
+        "preload_app = True",
+        "preload_app = True  # new",
+    )
+    release(template)
+
+    done = make(project, "update")
+
+    assert done.returncode != 0
+    assert "\n  gunicorn.conf.py\n" in done.stdout, done.stderr
+    assert f"\n  {edits.PACKAGE}/chassis/timed_block.py\n" in done.stdout
+    assert (project / edits.PACKAGE / "chassis/timed_block.py").is_file()
 
 
 def test_a_file_that_is_gone_without_edits_is_no_matter(template: Path, project: Path) -> None:

@@ -152,6 +152,19 @@ def test_it_says_what_it_would_run_before_it_is_trusted(history: Path, tmp_path:
     assert (project / "ballast/pyproject.toml").is_file()
 
 
+def test_zero_is_no_trust(template: Path, project: Path) -> None:
+    """`TRUST=0` says the opposite of `TRUST=1`."""
+    announce(template, "98.0.0", migrations={"sky.py": "paints the sky"})
+    release(template)
+
+    done = make(project, "update", "TRUST=0")
+
+    assert done.returncode != 0
+    assert "98.0.0 runs hooks/migrations/sky.py, which paints the sky" in done.stdout
+    assert "Nothing has been changed." in done.stdout
+    assert state(project) == ""
+
+
 def test_a_conflict_is_listed_and_fails(template: Path, project: Path) -> None:
     """A file of the template's that the user has edited in the same place."""
     gunicorn = project / "gunicorn.conf.py"

@@ -18,6 +18,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 CHANGELOG = "CHANGELOG.md"
 TABLE = "releases.toml"
 UNRELEASED = "## [Unreleased]\n"
+ASKS = ("breaking", "manual", "renames", "migrations")
+"""What of a release's entry users have to act on."""
 
 
 class NotReadyError(Exception):
@@ -35,13 +37,14 @@ def main(arguments: Sequence[str]) -> int:
         if given.dry_run:
             print(f"{given.version} can be released:\n\n{changes}")
             return 0
-        subprocess.run(["make", "test"], cwd=REPOSITORY, check=True, env=None)
+        subprocess.run(["make", "test"], cwd=REPOSITORY, check=True)
         release(REPOSITORY, given.version, datetime.datetime.now(datetime.UTC).date())
     except NotReadyError as reason:
         print(f"make release: {reason}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:
-        print(f"make release: `{' '.join(error.cmd)}` failed", file=sys.stderr)
+        said = f": {error.stderr.strip()}" if error.stderr else ""
+        print(f"make release: `{' '.join(error.cmd)}` failed{said}", file=sys.stderr)
         return 1
     print(f"\nv{given.version} is made. Publish it: git push origin main v{given.version}")
     return 0
@@ -64,10 +67,14 @@ def check(repository: Path, version: str) -> str:
         )
     if len(releases) > 1 and number(version) <= number(releases[1]["version"]):
         raise NotReadyError(f"{version} isn't after {releases[1]['version']}")
-    if newest.get("breaking") and not may_break(version, releases[1]["version"]):
+    asked = [name for name in ASKS if newest.get(name)]
+    if asked and not may_break(version, releases[1]["version"]):
         raise NotReadyError(
-            f"{version} has breaking changes: raise the first number (before 1.0 the second)"
+            f"{version} asks something of users ({', '.join(asked)}): raise the first number"
+            " (before 1.0 the second)"
         )
+    if git(repository, "tag", "--list", f"v{version}"):
+        raise NotReadyError(f"the tag v{version} is there already: a tag is never moved")
     changes = unreleased((repository / CHANGELOG).read_text("utf-8"))
     if not changes:
         raise NotReadyError(f"{CHANGELOG} says nothing below [Unreleased]")

@@ -20,8 +20,8 @@ HEAD = """\
 
 What each release asks of a service that is updated to it, newest first. `make update` there says
 the same of the releases that it takes you over; what else is new in them is in the
-[changelog](CHANGELOG.md), and how an update goes in [Updates](docs/updates.md), also where the service
-is [from before 0.5.0](docs/updates.md#a-service-from-before-050) and has no `make update`.
+[changelog](CHANGELOG.md). How an update goes is told in [Updates](docs/updates.md), also that of a
+service [from before 0.5.0](docs/updates.md#a-service-from-before-050), which has no `make update`.
 
 Made by `make upgrading` from releases.toml.
 """

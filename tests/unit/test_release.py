@@ -96,12 +96,29 @@ def edited(repository: Path, name: str, old: str, new: str) -> None:
     support.commit_all(repository, "Change it")
 
 
-def test_a_breaking_change_needs_another_number(repository: Path) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [
+        'breaking = ["a thing"]',
+        'manual = ["a step"]',
+        'renames = { OLD = "NEW" }',
+        'migrations = { "a.py" = "moves it" }',
+    ],
+)
+def test_what_asks_something_needs_another_number(asked: str, repository: Path) -> None:
     """A patch release asks nothing of anybody."""
-    edited(repository, "releases.toml", '"0.2.0"', '"0.1.1"')
+    edited(repository, "releases.toml", '"0.2.0"\nbreaking = ["a thing"]', f'"0.1.1"\n{asked}')
 
-    with pytest.raises(release.NotReadyError, match=r"0\.1\.1 has breaking changes"):
+    with pytest.raises(release.NotReadyError, match=rf"asks something .*\({asked.split()[0]}\)"):
         release.check(repository, "0.1.1")
+
+
+def test_a_tag_is_never_moved(repository: Path) -> None:
+    """Services have it in their answers."""
+    support.git(repository, "tag", "v0.2.0")
+
+    with pytest.raises(release.NotReadyError, match=r"v0\.2\.0 is there already"):
+        release.check(repository, "0.2.0")
 
 
 def test_a_version_comes_after_the_one_before(repository: Path) -> None:

@@ -226,8 +226,9 @@ def renamed_module(project: Path) -> Made:
 
 
 def own_target(project: Path) -> Made:
-    """A make target of their own."""
+    """A make target of their own, and a step of CI."""
     append(project / "local.mk", "\nseed: ## Fill the database\n\t@true\n")
+    append(project / "local.mk", "\nci-checks::\n\t@echo checked by us\n")
     yield "local.mk"
 
 
@@ -239,10 +240,17 @@ def own_overlay_patch(project: Path) -> Made:
         (overlay / "note.yaml").write_text(
             "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: note\ndata:\n  owner: us\n"
         )
+        (overlay / "longer.yaml").write_text(
+            "- op: replace\n  path: /spec/progressDeadlineSeconds\n  value: 1200\n"
+        )
         replace(
             overlay / "kustomization.yaml", "  - ../../base\n", "  - ../../base\n  - note.yaml\n"
         )
-        for name in ("settings.env", "note.yaml", "kustomization.yaml"):
+        append(
+            overlay / "kustomization.yaml",
+            "patches:\n  - path: longer.yaml\n    target:\n      kind: Deployment\n",
+        )
+        for name in ("settings.env", "note.yaml", "longer.yaml", "kustomization.yaml"):
             yield f"deploy/kubernetes/overlays/production/{name}"
 
 

@@ -55,14 +55,13 @@ def python(shared_folder: Path, render: Callable[..., Path]) -> Path:
     """A Python with all that any variant needs."""
 
     def build(folder: Path) -> None:
-        groups = []
+        install: list[str | Path] = ["uv", "pip", "install", "--quiet", "--python", ".venv"]
         for name, answers in {**BASES, "inference": {"archetype": "inference"}}.items():
             project = render(folder / name, answers)
-            for group in ("chassis", "tools"):
-                groups += ["--group", f"{project / 'pyproject.toml'}:{group}"]
-        own = ["--requirements", str(folder / "inference" / "pyproject.toml")]
+            install += ["--requirements", project / "ballast/pyproject.toml"]
+        install += ["--requirements", folder / "inference/pyproject.toml", "--all-extras"]
         support.run(["uv", "venv", "--quiet", ".venv"], folder)
-        support.run(["uv", "pip", "install", "--quiet", "--python", ".venv", *own, *groups], folder)
+        support.run(install, folder)
 
     return support.build_once(shared_folder / "doctor-python", build) / ".venv/bin/python"
 

@@ -10,7 +10,14 @@ PAGES = [
     *sorted((support.REPOSITORY / "docs").rglob("*.md")),
     *(
         support.REPOSITORY / name
-        for name in ("README.md", "UPGRADING.md", "benchmarks/README.md", "hooks/README.md")
+        for name in (
+            "README.md",
+            "CONTRIBUTING.md",
+            "SECURITY.md",
+            "UPGRADING.md",
+            "benchmarks/README.md",
+            "hooks/README.md",
+        )
     ),
 ]
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+import support
 from boot.fixtures import Boot
 from boot.harness import Service, eventually
 from boot.load import burst, request
@@ -25,7 +26,7 @@ def test_info(service: Service) -> None:
     info = service.manage("/info").json()
     assert info["service"] == "boot-lab"
     assert info["version"]
-    assert info["template_version"] == "0.1.0"
+    assert f"v{info['template_version']}" == support.FIRST_TAG
     assert info["python"].startswith("3.")
     assert info["workers"]["alive"] == 4
     sizing = info["workers"]["sizing"]

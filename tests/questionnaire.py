@@ -3,6 +3,7 @@
 For tests that go over thousands of answers, which would take copier hours.
 """
 
+import json
 import re
 from collections.abc import Callable
 from functools import cache
@@ -31,7 +32,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["regex_search"] = lambda value, pattern: re.search(pattern, value)
     environment.filters["regex_findall"] = lambda value, pattern: re.findall(pattern, value)
-    environment.filters["to_json"] = repr
+    environment.filters["to_json"] = json.dumps
     return environment
 
 

@@ -58,6 +58,8 @@ class Browser:
         """Open an address, and wait until nothing more is fetched."""
         self.events.clear()
         loader = self.call("Page.navigate", url=url).get("loaderId")
+        if loader is None:  # the same page, at another anchor
+            return
         self._hear_until(
             lambda event: (
                 event["method"] == "Page.lifecycleEvent"

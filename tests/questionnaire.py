@@ -65,11 +65,17 @@ def answer(given: support.Answers) -> dict[str, Any]:
         computed = question.get("when") is False
         value = given.get(name, question["default"]) if not computed else question["default"]
         context[name] = _cast(question, value, context)
-        if "validator" in question and not computed:
+        if "validator" in question and not computed and _is_asked(question, context):
             complaint = _template(question["validator"]).render(context).strip()
             if complaint:
                 raise RefusedError(f"{name}: {complaint}")
     return context
+
+
+def _is_asked(question: dict[str, Any], context: dict[str, Any]) -> bool:
+    """Copier checks no answer to a question that it doesn't ask."""
+    when = question.get("when", True)
+    return _template(when).render(context) == "True" if isinstance(when, str) else bool(when)
 
 
 def _cast(question: dict[str, Any], value: object, context: dict[str, Any]) -> Any:

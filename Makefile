@@ -1,6 +1,6 @@
 # Ballast's own commands. The generated service has its own Makefile, in template/.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test test-render test-docs test-unit test-update test-boot \
+.PHONY: help setup demo docs pages recording test test-render test-docs test-unit test-update test-boot \
 	test-container lint fmt requirements ownership upgrading golden release clean
 
 PYTHON ?= python3
@@ -20,6 +20,14 @@ demo: .venv/ready ## Scaffold a service into demo/, start it and show it (CHECK=
 
 docs: .venv-docs/ready ## Build the documentation site in .site/html (SERVE=1: serve it, and follow changes)
 	@.venv-docs/bin/python scripts/docs_site.py $(if $(filter-out 0,$(SERVE)),--serve)
+
+pages: .venv/ready ## Make what follows from the template in docs/: reference pages, the calculator's data
+	$(BIN)/python scripts/api_reference.py
+	$(BIN)/python scripts/reference_pages.py
+	$(BIN)/python scripts/calculator_rules.py
+
+recording: .venv/ready ## Record `make demo` anew, to be looked over and committed
+	$(BIN)/python scripts/recording.py
 
 test: lint test-render test-docs test-unit test-update test-boot $(if $(wildcard tests/container/test_*.py),test-container) ## Run every check and every test
 

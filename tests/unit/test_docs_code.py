@@ -14,6 +14,9 @@ PAGES = {
 }
 WITH_CODE = sorted(name for name, path in PAGES.items() if docs_code.module_of(path.read_text()))
 
+FOLLOWED = {"docs/tutorial.md", "docs/vi/tutorial.md"}
+"""Pages whose Python is a program that one writes and starts: tests/boot/test_tutorial.py does."""
+
 ANSWERS: dict[str, Mapping[str, str]] = {"docs/tokens.md": support.EVERY_FEATURE}
 """The answers of the service that a page is about; of those that aren't here, the default one.
 
@@ -44,7 +47,7 @@ def test_the_features_are_those_of_the_services_main(
     assert docs_code.named_features(bare.read_text("utf-8")) == []
 
 
-@pytest.mark.parametrize("name", WITH_CODE)
+@pytest.mark.parametrize("name", sorted({*WITH_CODE} - FOLLOWED))
 def test_the_python_of_a_page_runs(
     name: str, installed: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

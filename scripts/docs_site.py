@@ -88,7 +88,11 @@ def build(folder: Path) -> int:
     """Build the site; 1 where a link of it is dead."""
     shutil.rmtree(folder / "html", ignore_errors=True)
     stage(folder)
-    return subprocess.run(zensical(folder, "build", "--strict", "--clean"), check=False).returncode
+    built = subprocess.run(zensical(folder, "build", "--strict", "--clean"), check=False)
+    for page in (folder / "html/vi").rglob("*.html"):  # the generator knows one language a site
+        text = page.read_text("utf-8")
+        page.write_text(text.replace('<html lang="en"', '<html lang="vi"', 1), "utf-8")
+    return built.returncode
 
 
 def serve(folder: Path, address: str) -> int:

@@ -165,3 +165,11 @@ def test_a_page_looks_right(site: str, chromium: Browser, name: str) -> None:
             picture = f"{name.removesuffix('.html').replace('/', '-')}-{width}-{shade}.png"
             chromium.screenshot(Path(folder, picture))
     assert chromium.complaints(site) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_says_which_language_it_is_in(name: str, built: Path) -> None:
+    """Which is how it is read out, hyphenated and found."""
+    text = (built / "html" / name).read_text("utf-8")
+    language = "vi" if name.startswith("vi/") else "en"
+    assert re.findall(r'<html lang="(\w+)"', text) == [language]

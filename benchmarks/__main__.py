@@ -1,0 +1,42 @@
+"""Run the measures: `python -m benchmarks [--quick] [name ...]`, or `make bench`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import tempfile
+import time
+from pathlib import Path
+
+from . import report
+from .rig import Rig
+
+MEASURES = ("throughput",)
+"""The modules, in the order of the page."""
+
+
+def main() -> None:
+    """Measure what was asked for, keep the results, and write them into the documentation."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description="Measure, side by side.")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(MEASURES)}")
+    parser.add_argument("--quick", action="store_true", help="to see that it works; keeps nothing")
+    given = parser.parse_args()
+    unknown = set(given.names) - set(MEASURES)
+    if unknown:
+        parser.error(f"no such measure: {', '.join(sorted(unknown))}")
+    with tempfile.TemporaryDirectory(prefix="ballast-bench-") as folder:
+        rig = Rig(Path(folder), quick=given.quick)
+        for name in given.names or MEASURES:
+            began = time.monotonic()
+            module = importlib.import_module(f"benchmarks.{name}")
+            result = module.measure(rig)
+            print(report.table(result), flush=True)
+            print(f"({name}: {time.monotonic() - began:.0f} s)\n", flush=True)
+            if not given.quick:
+                report.keep(name, result, rig)
+    if not given.quick:
+        report.write_page()
+
+
+if __name__ == "__main__":
+    main()

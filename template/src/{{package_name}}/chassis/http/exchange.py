@@ -18,6 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ..context import RequestContext
 from .problems import HUNG_UP, problem_bytes
+from .reply_cycle import REPLY_LINES
 from .route_label import UNMATCHED, route_label
 
 if TYPE_CHECKING:
@@ -104,13 +105,7 @@ class Exchange:
         """
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = headers = complete_headers(
-                message.get("headers", ()),
-                self.context.request_id,
-                self._middleware.reply_headers,
-            )
-            if self.oversized:
-                headers.append((b"connection", b"close"))
+            self._complete_headers(message)
         elif message.get("more_body", False):
             return self._send_piece(message)
         elif self.oversized:
@@ -119,13 +114,31 @@ class Exchange:
             self.finish()
         return self._reply(message)
 
+    def _complete_headers(self, message: Message) -> None:
+        """Add what every reply has: as it is sent, if our own server takes it so, or by name."""
+        given = message.get("headers", ())
+        middleware = self._middleware
+        request_id = self.context.request_id
+        if (
+            REPLY_LINES in self._scope.get("extensions", ())
+            and not self.oversized
+            and middleware.reply_names.isdisjoint(dict(given))
+        ):
+            line = b"x-request-id: %s\r\n" % request_id.encode()
+            message[REPLY_LINES] = line + middleware.reply_lines
+            return
+        headers = complete_headers(given, request_id, middleware.reply_headers)
+        if self.oversized:
+            headers.append((b"connection", b"close"))
+        message["headers"] = headers
+
     async def refuse(self, status: int, detail: str, headers: Iterable[Header] = ()) -> None:
         """Answer with a problem instead of what the application would have said.
 
-        When the reply had begun there is nothing left to say: the server, which sees an incomplete
-        reply, closes the connection, so that the client can't take it for a whole one.
+        When the reply had begun there is nothing left to say.
         """
         if self.status:
+            await self.break_off()
             return
         body = problem_bytes(status, detail=detail, request_id=self.context.request_id)
         start = {
@@ -143,6 +156,15 @@ class Exchange:
         else:  # the application's replies pass through it by themselves
             await cors.send(start, self.send, HeadersView(scope=self._scope))
         await self.send({"type": "http.response.body", "body": body})
+
+    async def break_off(self) -> None:
+        """Send what there is of a reply that won't be completed.
+
+        The server, which sees an incomplete reply, then closes the connection, so that the client
+        can't take it for a whole one.
+        """
+        if not self.complete:
+            await self._reply({"type": "http.response.body", "body": b"", "more_body": True})
 
     def finish(self) -> None:
         """Hand the request over to be counted and logged, once."""

@@ -18,7 +18,12 @@ def request_id(given: bytes | None) -> str:
     """The client's X-Request-ID, or a new one where it is missing or could do harm in a log."""
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode()
-    return f"{getrandbits(128):032x}"  # an identity, not a secret
+    return new_request_id()
+
+
+def new_request_id() -> str:
+    """32 hexadecimal digits at random: an identity, not a secret."""
+    return getrandbits(128).to_bytes(16).hex()
 
 
 def has_two_hosts(scope: Scope) -> bool:

@@ -92,6 +92,8 @@ class RequestMiddleware:
         self.stream_idle_timeout = settings.stream_idle_seconds
         self._overdue_detail = f"No reply within {settings.request_timeout_seconds:g} seconds."
         self.reply_headers = security_headers(hsts_seconds=settings.hsts_seconds)
+        self.reply_lines = b"".join(b"%s: %s\r\n" % pair for pair in self.reply_headers)
+        self.reply_names = {b"x-request-id", *dict(self.reply_headers)}
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one connection scope. Returns a coroutine rather than being one: one frame less."""
@@ -121,7 +123,7 @@ class RequestMiddleware:
                 await self.app(scope, exchange.receive, exchange.send)
             else:
                 await self.app(scope, receive, exchange.send)
-            if not exchange.status:
+            if not exchange.complete:
                 await self._unanswered(exchange)
         except asyncio.CancelledError as error:
             if task.cancelling():
@@ -188,8 +190,10 @@ class RequestMiddleware:
         await exchange.refuse(500, UNEXPECTED)
 
     async def _unanswered(self, exchange: Exchange) -> None:
-        """The application has returned and never replied."""
-        if not exchange.hung_up:
+        """The application has returned and never replied, or not to the end."""
+        if exchange.status:
+            await exchange.break_off()
+        elif not exchange.hung_up:
             _log.error("no reply from the application")
             await exchange.refuse(500, UNEXPECTED)
 

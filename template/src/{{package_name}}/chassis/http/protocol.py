@@ -8,18 +8,27 @@ Nor does Uvicorn part with a client that doesn't read its reply; here it is drop
 
 from collections.abc import Callable
 from math import inf
-from random import getrandbits
+from types import FunctionType
 from typing import Any, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.types import Scope
+from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from .. import logs, metrics
+from .headers import new_request_id
 from .phrases import phrase
 from .problems import problem_bytes
+from .reply_cycle import EXTENSIONS, ReplyCycle
 
 _CLOSE = (b"connection", b"close")
+
+# Uvicorn's method names the class of the cycles that it makes: it is to find ours by that name.
+_on_headers_complete = FunctionType(
+    HttpToolsProtocol.on_headers_complete.__code__,
+    {**httptools_impl.__dict__, "RequestResponseCycle": ReplyCycle},
+)
 
 _log = logs.get_logger("chassis.connection")
 
@@ -88,6 +97,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        cast("Scope", self.scope)["extensions"] = EXTENSIONS
         self._since = self.loop.time()
         self._in_head = True
         self._message_bytes = 0
@@ -107,7 +117,7 @@ class Protocol(HttpToolsProtocol):
         if self._message_bytes + self._reading > self.max_head_bytes:
             self._bound_complete_head()
         self._in_head = False
-        super().on_headers_complete()
+        _on_headers_complete(self)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self.transport.is_closing():
@@ -247,7 +257,7 @@ class Protocol(HttpToolsProtocol):
         if self.parser is _DEAF or self.transport.is_closing():
             return
         self.parser = _DEAF
-        request_id = f"{getrandbits(128):032x}"
+        request_id = new_request_id()
         if self.counts_refusals:
             metrics.requests().refused(reason)
         _log.warning(

@@ -8,7 +8,6 @@ refuses. Nor does it part with a client that doesn't read. Here it does all of t
 import asyncio
 from email.utils import formatdate
 from http import HTTPStatus
-from random import getrandbits
 from typing import Any
 
 from uvicorn.config import Config
@@ -18,6 +17,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from .. import logs, metrics
+from .headers import new_request_id
 from .phrases import phrase
 from .problems import MEDIA_TYPE, problem_bytes
 
@@ -40,7 +40,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().__init__(config, server_state, app_state, _loop)
         # A worker that stops adds `Connection: close` to these, which is no way to upgrade.
         self.default_headers = [pair for pair in self.default_headers if pair[0] != b"connection"]
-        self._request_id = f"{getrandbits(128):032x}"
+        self._request_id = new_request_id()
         self.conn.reject = self._problem  # type: ignore[method-assign]
 
     def data_received(self, data: bytes) -> None:

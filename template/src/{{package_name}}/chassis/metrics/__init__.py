@@ -10,13 +10,15 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 import prometheus_client.values
 from prometheus_client import Counter, Histogram
 from prometheus_client.multiprocess import mark_process_dead
+
+from .straight_to_file import observer
 
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -133,18 +135,21 @@ class RequestMetrics:
             buckets=_CONVERSATION_SECONDS,
         )
         # Finding a child by its labels costs more than observing; there are few, so keep them.
-        self._children: dict[tuple[str, str, int], Histogram] = {}
+        self._observers: dict[tuple[str, str, int], Callable[[float], None]] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Record a completed request. `route` is a template, never a raw path."""
+        """Record a completed request, in the thread of the event loop.
+
+        `route` is a template, never a raw path.
+        """
         key = (method, route, status)
-        child = self._children.get(key)
-        if child is None:
+        observe = self._observers.get(key)
+        if observe is None:
             known = method if method in _METHODS else _OTHER_METHOD
-            child = self._duration.labels(known, route, str(status))
+            observe = observer(self._duration.labels(known, route, str(status)))
             if known == method:
-                self._children[key] = child
-        child.observe(seconds)
+                self._observers[key] = observe
+        observe(seconds)
 
     def conversed(self, route: str, seconds: float) -> None:
         """Record a WebSocket that has ended; its handshake is a request like any other."""

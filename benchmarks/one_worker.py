@@ -1,0 +1,113 @@
+# mypy: ignore-errors
+"""One worker without its master: what `instructions` counts, and what profilers are put on.
+
+    .venv/bin/python one_worker.py (service | bare:app) <requests>
+
+Run with the Python of a generated service, in its folder. A client in a process of its own asks
+over eight connections, and nothing runs beside that: no master, no timers. Under Valgrind the requests after the first ones are counted.
+"""
+
+import asyncio
+import gc
+import importlib
+import os
+import subprocess
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import uvloop
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+CONNECTIONS = 8
+DATE = b"Sun, 22 Nov 2026 12:00:00 GMT"
+WARM_UP = 400
+"""Requests until the interpreter has adapted its code, and caches are filled."""
+
+CLIENT = """
+import socket, sys
+port, clients, count = map(int, sys.argv[1:])
+connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(clients)]
+request = b"GET / HTTP/1.1\\r\\nHost: localhost:8000\\r\\nAccept: */*\\r\\n\\r\\n"
+for _ in range(count // clients):
+    for connection in connections:
+        connection.sendall(request)
+    for connection in connections:
+        reply = connection.recv(65536)
+        while not reply.endswith(b"}"):
+            reply += connection.recv(65536)
+        assert reply.startswith(b"HTTP/1.1 200"), reply
+"""
+
+
+def service_config():
+    """The rendered service as its worker serves it, with metrics of several processes."""
+    package = next(Path.cwd().glob("src/*/chassis")).parent.name
+    load = importlib.import_module
+    settings = load(f"{package}.settings").Settings
+    load(f"{package}.chassis.server.master").load(settings)
+    load(f"{package}.chassis.metrics").become(0)
+    service = load(f"{package}.main").app
+    worker = load(f"{package}.chassis.server.worker")
+    gc.collect()
+    gc.freeze()
+    return worker.Worker._traffic_config(None, service), service
+
+
+def bare_config(name):
+    """An application of `rivals/` as Uvicorn's worker serves it."""
+    sys.path.insert(0, str(Path(__file__).parent / "rivals"))
+    module, _, attribute = name.partition(":")
+    app = getattr(importlib.import_module(module), attribute)
+    return Config(app=app, loop="uvloop", http="httptools", log_config=None, access_log=False)
+
+
+async def ask(port, count):
+    """Let the client ask so often, and wait until it has all replies."""
+    client = [sys.executable, "-c", CLIENT, str(port), str(CONNECTIONS), str(count)]
+    await finished(subprocess.Popen(client))
+
+
+async def finished(process):
+    """Wait for a process, without a thread."""
+    while process.poll() is None:
+        await asyncio.sleep(0.2)
+    if process.returncode:
+        sys.exit(process.returncode)
+
+
+def instrument(state):
+    """Tell Callgrind to begin or end counting; nothing where it isn't there."""
+    if "VGDB_PREFIX" in os.environ:
+        command = ["vgdb", f"--vgdb-prefix={os.environ['VGDB_PREFIX']}", f"--pid={os.getpid()}"]
+        return subprocess.Popen([*command, "instrumentation", state], stdout=subprocess.DEVNULL)
+    return subprocess.Popen(["true"])
+
+
+async def main(side, count):
+    """Warm up, then count."""
+    async with AsyncExitStack() as stack:
+        if side == "service":
+            config, service = service_config()
+            await stack.enter_async_context(service.running())
+        else:
+            config = bare_config(side)
+        config.load()
+        state = ServerState()
+        state.default_headers = [(b"date", DATE), *config.encoded_headers]
+
+        def make_protocol():
+            return config.http_protocol_class(config=config, server_state=state, app_state={})
+
+        server = await asyncio.get_running_loop().create_server(make_protocol, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        await ask(port, WARM_UP)
+        await finished(instrument("on"))
+        await ask(port, count)
+        await finished(instrument("off"))
+        server.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1], int(sys.argv[2])))

@@ -1,7 +1,7 @@
 # Ballast's own commands. The generated service has its own Makefile, in template/.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo docs pages recording test test-render test-docs test-unit test-update test-boot \
-	test-container lint fmt requirements ownership upgrading golden release clean
+	test-container bench lint fmt requirements ownership upgrading golden release clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -49,6 +49,9 @@ test-boot: .venv/ready ## Start services, load them, stop and reload them: nothi
 
 test-container: .venv/ready ## Test the service in a container (needs an engine)
 	$(PYTEST) tests/container
+
+bench: .venv/ready ## Measure, and write docs/benchmarks.md (QUICK=1: see that it works; ONLY=name)
+	@$(BIN)/python -m benchmarks $(if $(filter-out 0,$(QUICK)),--quick) $(ONLY)
 
 lint: .venv/ready ## Check this repository's format, style and types
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from pathlib import Path
 from . import report
 from .rig import Rig
 
-MEASURES = ("throughput",)
+MEASURES = ("throughput", "scaling", "memory", "startup", "instructions")
 """The modules, in the order of the page."""
 
 

@@ -21,13 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import support
+from boot.harness import Ports, ask, children, eventually
 from uv import find_uv_bin
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY / "tests"))
-
-import support  # noqa: E402 - after the path to it
-from boot.harness import Ports, ask, children, eventually  # noqa: E402
 
 T = TypeVar("T")
 

@@ -1,11 +1,14 @@
-# mypy: ignore-errors
+# ruff: noqa: ASYNC110, ASYNC220 - nothing but this process and its client is there to wait for
 """One worker without its master: what `instructions` counts, and what profilers are put on.
 
     .venv/bin/python one_worker.py (service | bare:app) <requests>
 
 Run with the Python of a generated service, in its folder. A client in a process of its own asks
-over eight connections, and nothing runs beside that: no master, no timers. Under Valgrind the requests after the first ones are counted.
+over eight connections, and nothing runs beside that: no master, no timers. Under Valgrind the
+requests after the first ones are counted.
 """
+
+from __future__ import annotations
 
 import asyncio
 import gc
@@ -15,10 +18,11 @@ import subprocess
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
-import uvloop
-from uvicorn.config import Config
-from uvicorn.server import ServerState
+import uvloop  # type: ignore[import-not-found]
+from uvicorn.config import Config  # type: ignore[import-not-found]
+from uvicorn.server import ServerState  # type: ignore[import-not-found]
 
 CONNECTIONS = 8
 DATE = b"Sun, 22 Nov 2026 12:00:00 GMT"
@@ -41,7 +45,7 @@ for _ in range(count // clients):
 """
 
 
-def service_config():
+def service_config() -> tuple[Any, Any]:
     """The rendered service as its worker serves it, with metrics of several processes."""
     package = next(Path.cwd().glob("src/*/chassis")).parent.name
     load = importlib.import_module
@@ -55,21 +59,21 @@ def service_config():
     return worker.Worker._traffic_config(None, service), service
 
 
-def bare_config(name):
+def bare_config(name: str) -> Any:
     """An application of `rivals/` as Uvicorn's worker serves it."""
-    sys.path.insert(0, str(Path(__file__).parent / "rivals"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "rivals"))
     module, _, attribute = name.partition(":")
     app = getattr(importlib.import_module(module), attribute)
     return Config(app=app, loop="uvloop", http="httptools", log_config=None, access_log=False)
 
 
-async def ask(port, count):
+async def ask(port: int, count: int) -> None:
     """Let the client ask so often, and wait until it has all replies."""
     client = [sys.executable, "-c", CLIENT, str(port), str(CONNECTIONS), str(count)]
     await finished(subprocess.Popen(client))
 
 
-async def finished(process):
+async def finished(process: subprocess.Popen[bytes]) -> None:
     """Wait for a process, without a thread."""
     while process.poll() is None:
         await asyncio.sleep(0.2)
@@ -77,7 +81,7 @@ async def finished(process):
         sys.exit(process.returncode)
 
 
-def instrument(state):
+def instrument(state: str) -> subprocess.Popen[bytes]:
     """Tell Callgrind to begin or end counting; nothing where it isn't there."""
     if "VGDB_PREFIX" in os.environ:
         command = ["vgdb", f"--vgdb-prefix={os.environ['VGDB_PREFIX']}", f"--pid={os.getpid()}"]
@@ -85,7 +89,7 @@ def instrument(state):
     return subprocess.Popen(["true"])
 
 
-async def main(side, count):
+async def main(side: str, count: int) -> None:
     """Warm up, then count."""
     async with AsyncExitStack() as stack:
         if side == "service":
@@ -97,7 +101,7 @@ async def main(side, count):
         state = ServerState()
         state.default_headers = [(b"date", DATE), *config.encoded_headers]
 
-        def make_protocol():
+        def make_protocol() -> Any:
             return config.http_protocol_class(config=config, server_state=state, app_state={})
 
         server = await asyncio.get_running_loop().create_server(make_protocol, "127.0.0.1", 0)

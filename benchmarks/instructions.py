@@ -1,0 +1,118 @@
+"""P11: instructions a request, which no neighbour on the machine can change.
+
+Callgrind counts what one worker executes, the kernel's part excluded: the same twice, to within a
+thousandth. So a test can hold the ratio against the one that is kept here, and catch a regression
+that no measurement of time would show on a shared machine.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import support
+
+from .result import Bars, Figure, Result, Spread, at_most
+from .rig import Rig
+
+TITLE = "Instructions"
+
+KEPT = Path(__file__).parent / "kept_ratios.json"
+"""What the service took over bare FastAPI, by version of Python; changed by hand, on purpose."""
+
+_PROGRAM = Path(__file__).parent / "inside/one_worker.py"
+_REQUESTS = 1600
+_PATIENCE = 600  # seconds, for what takes fifteen on an idle machine
+_SIDES = {
+    "service": "service",
+    "bare FastAPI": "bare:app",
+    "bare FastAPI, no router": "bare:direct",
+    "raw ASGI": "floor:app",
+    "tutorial recipe": "tutorial:app",
+}
+
+
+def measure(rig: Rig) -> Result:
+    """Each side once: there is nothing to take the median of."""
+    project = rig.project(archetype="minimal")
+    counts = {
+        side: count(project, app, rig.folder, 400 if rig.quick else _REQUESTS)
+        for side, app in _SIDES.items()
+    }
+
+    def over(rival: str, goal: float | None = None) -> Figure:
+        return Figure(
+            f"service over {rival}",
+            Spread.of([counts["service"] / counts[rival]]),
+            None if goal is None else at_most(goal),
+            beside={side: f"{counts[side] / 1000:,.0f} thousand" for side in ("service", rival)},
+        )
+
+    bare = counts["bare FastAPI"]
+    return Result(
+        [
+            over("bare FastAPI", round(1 / 0.85, 2)),
+            over("bare FastAPI, no router"),
+            over("tutorial recipe"),
+            over("raw ASGI"),
+        ],
+        [
+            Bars(
+                "instructions",
+                "Instructions a request",
+                "over bare FastAPI",
+                {side: Spread.of([of / bare]) for side, of in counts.items()},
+            )
+        ],
+        {"counted by": "Callgrind, without the kernel"},
+    )
+
+
+def count(project: Path, side: str, folder: Path, requests: int) -> float:
+    """Instructions a request of one worker; `side` as `one_worker.py` takes it.
+
+    Raises RuntimeError when Valgrind fails.
+    """
+    name = f"{side.replace(':', '-')}-{os.getpid()}"
+    pipes, output = folder / f"vgdb-{name}", folder / f"{name}.log"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "VGDB_PREFIX": str(pipes),
+        "PYTHONHASHSEED": "0",
+        "LOG_FORMAT": "json",
+        "WORKER_TMP_DIR": str(folder),
+    }
+    with output.open("wb") as log:
+        done = subprocess.run(
+            [
+                *("valgrind", "--tool=callgrind", "--instr-atstart=no"),
+                *(f"--callgrind-out-file={folder / name}.callgrind", f"--vgdb-prefix={pipes}"),
+                *(
+                    str(project / ".venv/bin/python"),
+                    str(_PROGRAM),
+                ),
+                *(side, str(requests)),
+            ],
+            cwd=project,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    found = re.search(r"Collected : (\d+)", done.stderr)
+    if done.returncode or found is None or found[1] == "0":
+        raise RuntimeError(
+            f"{side} ended with {done.returncode}\n{done.stderr}{output.read_text()}"
+        )
+    return int(found[1]) / requests
+
+
+def python_of(project: Path) -> str:
+    """The version of Python that a project is installed with, such as `3.13`."""
+    code = "import sys; print('.'.join(map(str, sys.version_info[:2])))"
+    return support.run([project / ".venv/bin/python", "-c", code], project).stdout.strip()

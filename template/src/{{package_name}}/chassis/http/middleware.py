@@ -262,7 +262,7 @@ class RequestMiddleware:
 
         It is counted at once: whoever has a reply is in the metrics, whatever happens to this
         process. The access lines of one turn of the loop are made together, which costs half as
-        much; a SIGKILL can lose those of one turn.
+        much, and written when the log's pause is over; a SIGKILL can lose those that wait.
         """
         self._metrics.observe(
             exchange.context.method, exchange.route, exchange.status, exchange.seconds

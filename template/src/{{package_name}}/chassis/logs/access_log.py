@@ -68,4 +68,5 @@ class AccessLog:
         entry["route"] = route
         if context.bound:
             add_fields(entry, Walk().mapping(context.bound))
-        self._pipeline.sink.write(self._pipeline.render(entry), urgent=level >= logging.ERROR)
+        urgent = level >= logging.ERROR
+        self._pipeline.sink.write(self._pipeline.render(entry), urgent=urgent, may_wait=True)

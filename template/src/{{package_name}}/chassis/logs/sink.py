@@ -1,8 +1,9 @@
 """Where every log line goes: one file descriptor, whole lines, in order.
 
-Inside an event loop lines are collected and written with one ``write`` per turn of the loop, which
-is most of what makes the access log affordable; a SIGKILL can lose one turn's lines. Errors, other
-threads and code outside a loop write at once.
+Inside an event loop lines are collected and written with one ``write`` per turn of the loop; a
+SIGKILL can lose one turn's lines. Access lines, of which there is one for each request, wait longer
+under load, until `PAUSE` seconds have passed since the last write: most of what makes them
+affordable. Errors, other threads and code outside a loop write at once.
 
 All workers share one stdout. POSIX keeps a write to a pipe together only up to ``PIPE_BUF`` bytes,
 and a batch or a traceback is longer, so writers exclude each other with a :class:`RecordLock`.
@@ -20,10 +21,13 @@ import os
 import select
 import tempfile
 import threading
+import time
 import weakref
 from types import TracebackType
 
 MAX_PENDING = 512  # lines; a turn that logs more than this writes in between
+PAUSE = 0.01
+"""Seconds between two writes of nothing but lines that may wait."""
 
 
 class RecordLock:
@@ -91,10 +95,17 @@ class Sink:
         self._writer = 0  # ident of the thread that is writing
         self._lines.clear()
         self._unwritten = memoryview(b"")
-        self._turn: asyncio.AbstractEventLoop | None = None  # the loop that will flush by itself
+        # The loops that will flush by themselves: when this turn ends, and when the pause does.
+        self._turn: asyncio.AbstractEventLoop | None = None
+        self._pause: asyncio.AbstractEventLoop | None = None
+        self._written_at = 0.0
 
-    def write(self, line: bytes, *, urgent: bool = False) -> None:
-        """Write ``line`` with the rest of this turn of the event loop; now if ``urgent``."""
+    def write(self, line: bytes, *, urgent: bool = False, may_wait: bool = False) -> None:
+        """Write ``line`` with the rest of this turn of the event loop; now if ``urgent``.
+
+        If it ``may_wait`` and the last write is less than a `PAUSE` ago, it waits for the rest of
+        that, or for a line that doesn't.
+        """
         self._lines.append(line)
         if urgent or len(self._lines) >= MAX_PENDING:
             self.flush()
@@ -104,12 +115,25 @@ class Sink:
         except RuntimeError:
             self.flush()
             return
-        if self._turn is not loop:
-            self._turn = loop
-            loop.call_soon(self._end_turn)
+        if self._turn is loop:
+            return
+        if may_wait:
+            if self._pause is loop:
+                return
+            left = self._written_at + PAUSE - time.monotonic()
+            if left > 0:
+                self._pause = loop
+                loop.call_later(left, self._end_pause)
+                return
+        self._turn = loop
+        loop.call_soon(self._end_turn)
 
     def _end_turn(self) -> None:
         self._turn = None
+        self.flush()
+
+    def _end_pause(self) -> None:
+        self._pause = None
         self.flush()
 
     def flush(self) -> None:
@@ -124,6 +148,7 @@ class Sink:
             try:
                 while self._lines or self._unwritten:
                     self._write_pending()
+                self._written_at = time.monotonic()
             finally:
                 self._writer = 0
 

@@ -1,5 +1,6 @@
 """The names of status codes, the same whatever version of Python runs the service."""
 
+from functools import lru_cache
 from http import HTTPStatus
 
 # RFC 9110, 15.5. Python has these since 3.13, and older ones before.
@@ -11,6 +12,7 @@ _RENAMED = {
 }
 
 
+@lru_cache
 def phrase(status: int) -> str:
     """The name of a status, as RFC 9110 has it; of one that nobody knows, its class."""
     try:

@@ -116,14 +116,13 @@ class RequestMetrics:
             "Time from the request's head to the end of its reply.",
             ["method", "route", "status"],
         )
-        self._refused = Counter(
+        refused = Counter(
             "http_requests_refused",
             "Requests that were answered by a limit instead of by the application.",
             ["reason"],
         )
         # From nought on: of a series that begins at 1 Prometheus sees no rise.
-        for reason in _REFUSALS:
-            self._refused.labels(reason)
+        self._refused_for = {reason: refused.labels(reason) for reason in _REFUSALS}
         self._abandoned = Counter(
             "http_requests_abandoned",
             "Requests past their deadline whose work goes on in a thread.",
@@ -157,7 +156,7 @@ class RequestMetrics:
 
     def refused(self, reason: str) -> None:
         """Record a request that a limit refused."""
-        self._refused.labels(reason).inc()
+        self._refused_for[reason].inc()
 
     def abandoned(self) -> None:
         """Record a request that is over while its thread isn't."""

@@ -6,6 +6,7 @@ that did has failed, and the breaker hears of it; a call that waited for a place
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic, perf_counter
@@ -65,7 +66,7 @@ class Call:
         self._end = monotonic() + deadline
         again = retries.may_repeat(request.method, request.headers)
         self._attempts = policy.attempts if again else 1
-        self._number = 0
+        self._number = 1
         self._metrics = upstream_metrics.upstreams()
 
     async def make(self) -> httpx2.Response:
@@ -89,9 +90,17 @@ class Call:
         return outcome
 
     async def _repeatedly(self) -> Outcome:
+        try:
+            return await self._attempt()
+        except AttemptFailedError as error:
+            failed: AttemptFailedError | None = error
+        # Not before: nearly all calls need one attempt, and this costs as much as all bounds of it.
         retrying = stamina.retry_context(self._pause, attempts=self._attempts, timeout=None)
         async for attempt in retrying:
             with attempt:
+                if failed is not None:
+                    first, failed = failed, None
+                    raise first
                 self._number = attempt.num
                 return await self._attempt()
         raise AssertionError("stamina returns or raises")
@@ -201,6 +210,8 @@ class Call:
 
     def _note(self, seen: int | str, seconds: float) -> None:
         self._metrics.attempted(self._upstream, self._request.method, seen, seconds)
+        if not _log.is_enabled_for(logging.DEBUG):
+            return
         said = {"status_code": seen} if isinstance(seen, int) else {"error": seen}
         milliseconds = round(seconds * 1000, 3)
         _log.debug("upstream attempt", **self._told(), **said, duration_ms=milliseconds)

@@ -73,6 +73,9 @@ class UpstreamClient:
         """
         response = await self._http.send(request, stream=True)
         try:
+            if self._is_bounded(response):
+                await response.aread()
+                return response
             return httpx2.Response(
                 response.status_code,
                 headers=_headers(response),
@@ -82,6 +85,14 @@ class UpstreamClient:
             )
         finally:
             await response.aclose()
+
+    def _is_bounded(self, response: httpx2.Response) -> bool:
+        """Whether the reply says truly how long its body is, which isn't too long."""
+        headers = response.headers
+        if "content-encoding" in headers or "transfer-encoding" in headers:
+            return False
+        length = headers.get("content-length", "")
+        return length.isdecimal() and int(length) <= self._policy.max_response_bytes
 
     async def _read(self, response: httpx2.Response) -> bytes:
         limit = self._policy.max_response_bytes

@@ -57,7 +57,6 @@ class Service(FastAPI):
             lifespan=_lifespan,
             responses=problems.RESPONSES,
             telemetry={
-                # Asking OpenTelemetry on each request whether anybody listens costs a tenth of it.
                 "tracing": answers.tracing,
                 "operation_spans": False,
                 "metrics": False,
@@ -159,6 +158,14 @@ class Service(FastAPI):
         document = super().openapi()
         problems.define(document)
         return document
+
+    def trace_requests(self, wanted: bool) -> None:
+        """Have FastAPI make spans of requests, or not even ask OpenTelemetry for each of them.
+
+        To ask whether anybody listens costs more than a tenth of a request.
+        """
+        # FastAPI has no word for a change of mind, and settings come after the application is made.
+        self._telemetry["tracing"] = wanted
 
     def configure(self) -> None:
         """Apply the settings to what was made before they were known."""

@@ -32,6 +32,7 @@ async def _tracing(service: Service) -> AsyncIterator[None]:
     """Start to export in this worker; in the end send what is left, as far as there is time."""
     settings = TracingSettings.current()
     endpoint = settings.traces_endpoint
+    service.trace_requests(endpoint is not None)
     if endpoint is None:
         yield
         return

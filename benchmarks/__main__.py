@@ -11,7 +11,22 @@ from pathlib import Path
 from . import report
 from .rig import Rig
 
-MEASURES = ("throughput", "scaling", "memory", "startup", "instructions")
+MEASURES = (
+    "throughput",
+    "scaling",
+    "memory",
+    "startup",
+    "instructions",
+    "payments",
+    "scraping",
+    "breaker",
+    "outbound",
+    "tracing",
+    "copying",
+    "image",
+    "overload",
+    "predictions",
+)
 """The modules, in the order of the page."""
 
 

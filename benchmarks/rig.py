@@ -30,6 +30,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 T = TypeVar("T")
 
 RIVALS = Path(__file__).parent / "rivals"
+INSIDE = Path(__file__).parent / "inside"
 PYTHON = "3.13"
 """The default of the answer `python_version`; another one is taken where this isn't installed."""
 
@@ -70,6 +71,17 @@ class Server:
     def pid(self) -> int:
         """The pid of the master."""
         return self.process.pid
+
+    @property
+    def managed_by(self) -> int:
+        """The port of a service's management listener; RuntimeError for a rival's."""
+        if self.management_port is None:
+            raise RuntimeError("a rival has no management port")
+        return self.management_port
+
+    def accepting(self) -> int:
+        """How many of a service's workers have said that they accept: it is ready with one."""
+        return self.output.read_bytes().count(b'"message":"accepting"')
 
     def workers(self) -> list[int]:
         """The pids of the workers, oldest first."""
@@ -247,6 +259,10 @@ class Rig:
         )
         return parse_wrk(done.stdout)
 
+    def wait_for(self, what: Callable[[], object]) -> None:
+        """Wait until it is so."""
+        eventually(what, 60, what="what the measure waits for")
+
     # -- turns ------------------------------------------------------------------------------
 
     def interleave(
@@ -288,6 +304,25 @@ def _milliseconds(text: str) -> float:
     if found is None:
         raise RuntimeError(f"not a time of wrk's: {text!r}")
     return float(found[1]) * _MICROSECONDS[found[2]] / 1e3
+
+
+def inside(project: Path, script: str, *arguments: str, timeout: float = 600) -> str:
+    """Run a script of `inside/` with a service's Python, in its folder, and return what it printed.
+
+    Raises RuntimeError with what it said when it fails.
+    """
+    done = subprocess.run(
+        [str(project / ".venv/bin/python"), str(INSIDE / script), *arguments],
+        cwd=project,
+        env=support.clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{script} ended with {done.returncode}\n{done.stderr[-4000:]}")
+    return done.stdout
 
 
 def percentile(values: Sequence[float], ratio: float) -> float:

@@ -14,7 +14,12 @@ from .rig import Rig, inside
 TITLE = "Outbound calls"
 
 _CALLS = 2000
-_TASKS = {"one call at a time": 1, "eight at a time": 8}
+_CASES = {
+    "one call at a time": (1, 1),
+    "eight at a time": (8, 1),
+    "one at a time, each of another path": (1, 10**9),
+}
+"""By name: tasks, and different paths."""
 
 
 def measure(rig: Rig) -> Result:
@@ -23,8 +28,8 @@ def measure(rig: Rig) -> Result:
     figures, bars = [], {}
     with rig.rival(project, "floor:app") as server:
         url = f"http://127.0.0.1:{server.port}"
-        for kind, tasks in _TASKS.items():
-            arguments = (url, str(rig.rounds), str(_CALLS), str(tasks))
+        for kind, (tasks, paths) in _CASES.items():
+            arguments = (url, *map(str, (rig.rounds, _CALLS, tasks, paths)))
             found = json.loads(inside(project, "upstream_calls.py", *arguments))
             clock, used = (
                 {client: [pair[part] for pair in rounds] for client, rounds in found.items()}

@@ -3,10 +3,10 @@
 
 Run with the Python of a generated service, in its folder:
 
-    .venv/bin/python upstream_calls.py <url> <rounds> <calls in a round> <tasks>
+    .venv/bin/python upstream_calls.py <url> <rounds> <calls in a round> <tasks> <paths>
 
-Both are asked for the same URL, in turns, by so many tasks at a time. Prints as JSON the calls a
-second of each, round by round: by the clock, and by the processor time of this process.
+Both ask for so many different paths, in turns, by so many tasks at a time. Prints as JSON the calls
+a second of each, round by round: by the clock, and by the processor time of this process.
 """
 
 import asyncio
@@ -14,7 +14,8 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import httpx2
@@ -23,12 +24,12 @@ import uvloop
 Get = Callable[[str], Awaitable[httpx2.Response]]
 
 
-async def rates(get: Get, calls: int, tasks: int) -> tuple[float, float]:
+async def rates(get: Get, calls: int, tasks: int, paths: Iterator[str]) -> tuple[float, float]:
     """Calls a second, by the clock and by processor time."""
 
     async def some() -> None:
         for _ in range(calls // tasks):
-            reply = await get("/")
+            reply = await get(next(paths))
             if reply.status_code != 200 or not reply.content:
                 sys.exit(f"not a reply of the floor: {reply}")
 
@@ -37,10 +38,11 @@ async def rates(get: Get, calls: int, tasks: int) -> tuple[float, float]:
     return calls / (time.perf_counter() - began), calls / (time.process_time() - used)
 
 
-async def main(url: str, rounds: int, calls: int, tasks: int) -> None:
+async def main(url: str, rounds: int, calls: int, tasks: int, paths: int) -> None:
     """Let both take turns, the first round for nothing."""
     package = next(Path.cwd().glob("src/*/chassis")).parent.name
     outbound = importlib.import_module(f"{package}.chassis.outbound")
+    asked = (f"/charges/{number % paths}" for number in count())
     found = {"httpx2": [], "upstream": []}
     async with (
         httpx2.AsyncClient(base_url=url, timeout=5) as raw,
@@ -49,7 +51,7 @@ async def main(url: str, rounds: int, calls: int, tasks: int) -> None:
         sides = {"httpx2": raw.get, "upstream": upstream.get}
         for turn in range(rounds + 1):
             for name in list(sides)[:: 1 if turn % 2 else -1]:
-                seen = await rates(sides[name], calls, tasks)
+                seen = await rates(sides[name], calls, tasks, asked)
                 if turn:
                     found[name].append(seen)
     sys.stdout.write(json.dumps(found))

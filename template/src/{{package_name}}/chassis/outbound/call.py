@@ -7,8 +7,6 @@ that did has failed, and the breaker hears of it; a call that waited for a place
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from time import monotonic, perf_counter
 
 import httpx2
@@ -122,10 +120,14 @@ class Call:
             self._metrics.retried(self._upstream)
         try:
             # Before the breaker is asked: our own queue doesn't make the other side slow.
-            async with self._place(), self._breaker:
-                outcome = await self._answer()
-                if _status(outcome) >= _SERVER_ERROR:
-                    raise AttemptFailedError(outcome)
+            await self._take_a_place()
+            try:
+                async with self._breaker:
+                    outcome = await self._answer()
+                    if _status(outcome) >= _SERVER_ERROR:
+                        raise AttemptFailedError(outcome)
+            finally:
+                self._client.places.release()
         except _SaysNothing as nothing:
             raise nothing.error from nothing.error.__cause__
         if _status(outcome) in retries.WORTH_ANOTHER_TRY:
@@ -162,9 +164,8 @@ class Call:
             in_flight.dec()
             self._note(seen, perf_counter() - began)
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
-        """One of the connections, for an attempt."""
+    async def _take_a_place(self) -> None:
+        """Have one of the connections, for an attempt."""
         places = self._client.places
         if not places.locked():
             await places.acquire()  # at once
@@ -175,10 +176,6 @@ class Call:
                 raise self._busy(0)
         else:
             await self._queue(places)
-        try:
-            yield
-        finally:
-            places.release()
 
     async def _queue(self, places: asyncio.Semaphore) -> None:
         limit = min(self._policy.pool_timeout, self._left())

@@ -27,10 +27,16 @@ class UpstreamMetrics:
             ["upstream"],
             multiprocess_mode="livesum",
         )
+        # Finding a child by its labels costs more than observing; there are few, so keep them.
+        self._children: dict[tuple[str, str, int | str], Histogram] = {}
+        self._gauges: dict[str, Gauge] = {}
 
     def in_flight(self, upstream: str) -> Gauge:
         """The gauge of one upstream."""
-        return self._in_flight.labels(upstream)
+        gauge = self._gauges.get(upstream)
+        if gauge is None:
+            gauge = self._gauges[upstream] = self._in_flight.labels(upstream)
+        return gauge
 
     def retried(self, upstream: str) -> None:
         """Record that an attempt is made again."""
@@ -39,7 +45,13 @@ class UpstreamMetrics:
     def attempted(self, upstream: str, method: str, outcome: int | str, seconds: float) -> None:
         """Record an attempt: its status, or in a word why there is none."""
         known = method if method in _METHODS else "OTHER"
-        self._duration.labels(upstream, known, status_label(outcome)).observe(seconds)
+        key = (upstream, known, outcome)
+        child = self._children.get(key)
+        if child is None:
+            child = self._duration.labels(upstream, known, status_label(outcome))
+            if isinstance(outcome, str) or outcome in _STATUSES:
+                self._children[key] = child
+        child.observe(seconds)
 
 
 def status_label(outcome: int | str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from . import report
@@ -39,18 +41,25 @@ def main() -> None:
     unknown = set(given.names) - set(MEASURES)
     if unknown:
         parser.error(f"no such measure: {', '.join(sorted(unknown))}")
+    failed = []
     with tempfile.TemporaryDirectory(prefix="ballast-bench-") as folder:
         rig = Rig(Path(folder), quick=given.quick)
         for name in given.names or MEASURES:
             began = time.monotonic()
-            module = importlib.import_module(f"benchmarks.{name}")
-            result = module.measure(rig)
-            print(report.table(result), flush=True)
-            print(f"({name}: {time.monotonic() - began:.0f} s)\n", flush=True)
+            print(f"{name} ...", flush=True)
+            try:
+                result = importlib.import_module(f"benchmarks.{name}").measure(rig)
+            except Exception:  # the others are worth having
+                traceback.print_exc()
+                failed.append(name)
+                continue
+            print(report.table(result))
+            print(f"({time.monotonic() - began:.0f} s)\n", flush=True)
             if not given.quick:
                 report.keep(name, result, rig)
-    if not given.quick:
-        report.write_page()
+                report.write_page()
+    if failed:
+        sys.exit(f"Not measured: {', '.join(failed)}.")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +26,9 @@ from ..roster import WorkerState
 from ..service import Service
 from ..settings import ChassisSettings, SettingsError, load_settings
 from . import dump, info
+
+LATE_IMPORTS = ("anyio._backends._asyncio", "uvicorn.lifespan.on", "encodings.idna")
+"""What each worker would import by itself, into memory of its own and while it starts."""
 
 _EX_CONFIG = 78
 """The exit status for a configuration error (sysexits.h)."""
@@ -125,6 +129,9 @@ def when_ready(arbiter: Arbiter) -> None:
     _refuse_slow_checks(arbiter.app.wsgi())
     _announce_the_end(arbiter)
     metrics.worker_exits()
+    for name in LATE_IMPORTS:
+        with suppress(ImportError):  # then they are somewhere else by now
+            import_module(name)
     gc.collect()
     gc.freeze()
 

@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 RIVALS = Path(__file__).parent / "rivals"
 INSIDE = Path(__file__).parent / "inside"
+LABS = Path(__file__).parent / "labs"
 PYTHON = "3.13"
 """The default of the answer `python_version`; another one is taken where this isn't installed."""
 

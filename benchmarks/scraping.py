@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from .probing import probing
 from .result import Figure, Lines, Result, Spread, at_most
-from .rig import Rig, percentile
+from .rig import LABS, Rig, percentile
 
 TITLE = "Scrapes"
 
 _WORKERS = (1, 2, 4, 8)
 _SERIES = (10, 100, 1000)
 
-# Each worker has a counter of so many series, which are all different from those of the chassis.
-_WIRING = '''"""The service's parts: series to be scraped."""
-
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-from prometheus_client import Counter
-
-from .chassis import Service
-
-
-@asynccontextmanager
-async def _counter() -> AsyncIterator[Counter]:
-    counter = Counter("bench_orders", "Orders.", ["tenant"])
-    for tenant in range(int(os.environ["SERIES"])):
-        counter.labels(f"tenant-{tenant}").inc(tenant)
-    yield counter
-
-
-def wire(service: Service) -> None:
-    """Register the service's parts."""
-    service.resource("counter", _counter)
-'''
-
 
 def measure(rig: Rig) -> Result:
     """Scrape by each number of workers and series in turn; then probe with and without scrapes."""
     project = rig.project(archetype="minimal", service_name="series-lab")
-    (project / "src/series_lab/wiring.py").write_text(_WIRING)
+    shutil.copy(LABS / "series.py", project / "src/series_lab/wiring.py")
     sides = {
         f"{workers} {series}": _scrape(rig, project, workers, series)
         for workers in _WORKERS

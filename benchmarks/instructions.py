@@ -14,7 +14,7 @@ from pathlib import Path
 
 import support
 
-from .result import Bars, Figure, Result, Spread, at_most
+from .result import Bars, Figure, Goal, Result, Spread, at_most
 from .rig import Rig
 
 TITLE = "Instructions"
@@ -23,10 +23,13 @@ KEPT = Path(__file__).parent / "kept_ratios.json"
 """What the service took over bare FastAPI, by version of Python; changed by hand, on purpose."""
 
 _PROGRAM = Path(__file__).parent / "inside/one_worker.py"
-_REQUESTS = 1600
+REQUESTS = 800
+_SETTINGS = {"service, no access line": {"LOG_LEVEL": "WARNING"}}
 _PATIENCE = 600  # seconds, for what takes fifteen on an idle machine
 _SIDES = {
     "service": "service",
+    "service, no access line": "service",
+    "service, no middleware": "service:unguarded",
     "bare FastAPI": "bare:app",
     "bare FastAPI, no router": "bare:direct",
     "raw ASGI": "floor:app",
@@ -37,23 +40,27 @@ _SIDES = {
 def measure(rig: Rig) -> Result:
     """Each side once: there is nothing to take the median of."""
     project = rig.project(archetype="minimal")
+    requests = 400 if rig.quick else REQUESTS
     counts = {
-        side: count(project, app, rig.folder, 400 if rig.quick else _REQUESTS)
+        side: count(project, app, rig.folder, requests, **_SETTINGS.get(side, {}))
         for side, app in _SIDES.items()
     }
 
-    def over(rival: str, goal: float | None = None) -> Figure:
+    bare = counts["bare FastAPI"]
+
+    def over(rival: str, goal: Goal | None = None, side: str = "service") -> Figure:
         return Figure(
-            f"service over {rival}",
-            Spread.of([counts["service"] / counts[rival]]),
-            None if goal is None else at_most(goal),
-            beside={side: f"{counts[side] / 1000:,.0f} thousand" for side in ("service", rival)},
+            f"{side} over {rival}",
+            Spread.of([counts[side] / counts[rival]]),
+            goal,
+            beside={name: f"{counts[name] / 1000:,.0f} thousand" for name in (side, rival)},
         )
 
-    bare = counts["bare FastAPI"]
     return Result(
         [
-            over("bare FastAPI", round(1 / 0.85, 2)),
+            over("bare FastAPI", at_most(round(1 / 0.85, 2))),
+            over("bare FastAPI", side="service, no access line"),
+            over("bare FastAPI", side="service, no middleware"),
             over("bare FastAPI, no router"),
             over("tutorial recipe"),
             over("raw ASGI"),
@@ -70,7 +77,7 @@ def measure(rig: Rig) -> Result:
     )
 
 
-def count(project: Path, side: str, folder: Path, requests: int) -> float:
+def count(project: Path, side: str, folder: Path, requests: int, **settings: str) -> float:
     """Instructions a request of one worker; `side` as `one_worker.py` takes it.
 
     Raises RuntimeError when Valgrind fails.
@@ -84,6 +91,7 @@ def count(project: Path, side: str, folder: Path, requests: int) -> float:
         "PYTHONHASHSEED": "0",
         "LOG_FORMAT": "json",
         "WORKER_TMP_DIR": str(folder),
+        **settings,
     }
     with output.open("wb") as log:
         done = subprocess.run(

@@ -1,11 +1,12 @@
 # ruff: noqa: ASYNC110, ASYNC220 - nothing but this process and its client is there to wait for
 """One worker without its master: what `instructions` counts, and what profilers are put on.
 
-    .venv/bin/python one_worker.py (service | bare:app) <requests>
+    .venv/bin/python one_worker.py (service | service:unguarded | bare:app) <requests>
 
 Run with the Python of a generated service, in its folder. A client in a process of its own asks
 over eight connections, and nothing runs beside that: no master, no timers. Under Valgrind the
-requests after the first ones are counted.
+requests after the first ones are counted. Unguarded, a service goes without the middleware around
+its application: no limits, ids, metrics and access lines.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ for _ in range(count // clients):
 """
 
 
-def service_config() -> tuple[Any, Any]:
+def service_config(*, guarded: bool) -> tuple[Any, Any]:
     """The rendered service as its worker serves it, with metrics of several processes."""
     package = next(Path.cwd().glob("src/*/chassis")).parent.name
     load = importlib.import_module
@@ -54,6 +55,9 @@ def service_config() -> tuple[Any, Any]:
     load(f"{package}.chassis.metrics").become(0)
     service = load(f"{package}.main").app
     worker = load(f"{package}.chassis.server.worker")
+    if not guarded:
+        middleware = load(f"{package}.chassis.http.middleware").RequestMiddleware
+        middleware.__call__ = lambda self, *given: self.app(*given)
     gc.collect()
     gc.freeze()
     return worker.Worker._traffic_config(None, service), service
@@ -92,8 +96,8 @@ def instrument(state: str) -> subprocess.Popen[bytes]:
 async def main(side: str, count: int) -> None:
     """Warm up, then count."""
     async with AsyncExitStack() as stack:
-        if side == "service":
-            config, service = service_config()
+        if side.startswith("service"):
+            config, service = service_config(guarded=side == "service")
             await stack.enter_async_context(service.running())
         else:
             config = bare_config(side)

@@ -12,8 +12,6 @@ from benchmarks import instructions
 _MARGIN = 0.03
 """Two counts differ by a thousandth; patch releases of packages may differ by more."""
 
-_REQUESTS = 800
-
 
 @pytest.mark.slow
 def test_a_request_takes_no_more_instructions_than_it_did(
@@ -26,7 +24,8 @@ def test_a_request_takes_no_more_instructions_than_it_did(
     support.require_engine("valgrind")
     project = installed({"archetype": "minimal"})
     service, bare = (
-        instructions.count(project, side, tmp_path, _REQUESTS) for side in ("service", "bare:app")
+        instructions.count(project, side, tmp_path, instructions.REQUESTS)
+        for side in ("service", "bare:app")
     )
     kept = json.loads(instructions.KEPT.read_text())
     version = instructions.python_of(project)

@@ -97,7 +97,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        cast("Scope", self.scope)["extensions"] = EXTENSIONS
+        cast("Scope", self.scope)["extensions"] = EXTENSIONS.copy()
         self._since = self.loop.time()
         self._in_head = True
         self._message_bytes = 0

@@ -21,6 +21,8 @@ REPLY_LINES = "chassis.reply_lines"
 EXTENSIONS = {REPLY_LINES: dict[str, object]()}
 
 _BODILESS = (204, 304)
+_SMALL_BODY = 64 * 1024  # bytes; putting a larger one behind its head costs more than a packet
+_SHORT_VALUE = 128  # bytes; longer ones aren't remembered
 
 
 class ReplyCycle(RequestResponseCycle):
@@ -56,7 +58,8 @@ class ReplyCycle(RequestResponseCycle):
             lines.append(_line(name, value)[0])
         closes = False
         for name, value in message.get("headers", ()):
-            line, kind = _line(name, value)
+            make = _line if len(value) <= _SHORT_VALUE else _line.__wrapped__
+            line, kind = make(name, value)
             lines.append(line)
             if kind == b"content-length" and self.chunked_encoding is None:
                 self.expected_content_length = int(value)
@@ -93,8 +96,12 @@ class ReplyCycle(RequestResponseCycle):
         )
 
     def _end(self, body: bytes) -> None:
-        self.transport.write(self._head + body)
-        self._head = b""
+        if len(body) <= _SMALL_BODY:
+            self.transport.write(self._head + body)
+            self._head = b""
+        else:
+            self.write_head()
+            self.transport.write(body)
         self.expected_content_length = 0
         self.response_complete = True
         self.message_event.set()

@@ -1,8 +1,8 @@
 """P11: instructions a request, which no neighbour on the machine can change.
 
-Callgrind counts what one worker executes, the kernel's part excluded: the same twice, to within a
-thousandth. So a test can hold the ratio against the one that is kept here, and catch a regression
-that no measurement of time would show on a shared machine.
+Callgrind counts what one worker executes, the kernel's part excluded: nearly the same twice, where
+times differ by a third. So a test can hold the ratio against the one that is kept here, and catch
+a regression that no measurement of time would show on a shared machine.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ Hooks: https://docs.gunicorn.org/en/stable/settings.html#server-hooks
 import gc
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -25,7 +26,7 @@ from ..logs.pipeline import pipeline
 from ..roster import WorkerState
 from ..service import Service
 from ..settings import ChassisSettings, SettingsError, load_settings
-from . import dump, info
+from . import dump, info, listening
 
 LATE_IMPORTS = ("anyio._backends._asyncio", "uvicorn.lifespan.on", "encodings.idna")
 """What each worker would import by itself, into memory of its own and while it starts."""
@@ -86,8 +87,14 @@ def _size(read: ChassisSettings) -> Sizing:
 
 def addresses(read: ChassisSettings) -> list[str]:
     """The addresses to listen on: traffic first, then management."""
-    addresses = (read.bind_address, read.management_bind_address)
-    return [address for address in addresses if address]
+    return list(_addresses_by_setting(read).values())
+
+
+def _addresses_by_setting(read: ChassisSettings) -> dict[str, str]:
+    named = {"BIND_ADDRESS": read.bind_address}
+    if read.management_bind_address:
+        named["MANAGEMENT_BIND_ADDRESS"] = read.management_bind_address
+    return named
 
 
 def logging_config(read: ChassisSettings) -> dict[str, Any]:
@@ -113,15 +120,25 @@ def _keep_or_exit(settings_class: type[ChassisSettings], why: str) -> ChassisSet
     return settings.current()
 
 
-def _refuse(why: str) -> NoReturn:
+def _refuse(why: str, status: int = _EX_CONFIG) -> NoReturn:
     _log.critical(why)
     pipeline.sink.flush()
-    raise SystemExit(_EX_CONFIG)
+    raise SystemExit(status)
 
 
 def dump_path(slot: int) -> Path:
     """Where the worker in `slot` leaves its dump when the master takes it for hung."""
     return Path(os.environ[metrics.DIRECTORY_VARIABLE], f"{slot}.dump")
+
+
+def on_starting(arbiter: Arbiter) -> None:
+    """Refuse addresses that can't be listened on, before Gunicorn tries them.
+
+    With status 1, as Gunicorn does: the setting may be right, and another start may find the port
+    free.
+    """
+    if why := listening.refusal(_addresses_by_setting(settings.current()), time.sleep):
+        _refuse(why, status=1)
 
 
 def when_ready(arbiter: Arbiter) -> None:

@@ -48,7 +48,10 @@ def run(settings_class: type[DatabaseSettings]) -> None:
     except Exception as error:
         if (meant := unavailable(error)) is None:
             raise
-        raise CommandError(f"not migrated, and to be tried again: {meant}") from error
+        raise CommandError(
+            f"not migrated: the database of DATABASE_URL isn't available ({meant}): "
+            "try again when it is"
+        ) from error
 
 
 def _only_the_database(settings_class: type[DatabaseSettings]) -> type[DatabaseSettings]:

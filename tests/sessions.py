@@ -7,7 +7,8 @@ the lines below it are what is printed then. Comments before a block, unseen by 
                                 a block there without a command waits for what is printed later on
     <!-- file: customers.py --> it is a file, in the folder that the session is in
 
-In what is printed, `...` stands for anything; in another terminal other lines may come between.
+In what is printed, `...` stands for anything, on a line of its own for any lines; in another
+terminal other lines may come between.
 Ids, moments, process ids and the like are compared by their form; an id that a page shows is put
 into the commands as the one that was printed in its place.
 """
@@ -19,7 +20,7 @@ import pty
 import re
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,15 +92,39 @@ def pattern(line: str) -> re.Pattern[str]:
     return re.compile(found)
 
 
+def aligned(shown: Sequence[str], printed: Sequence[str]) -> list[tuple[str, str]]:
+    """Each line that is shown, and the printed one that looks so; nothing else is printed.
+
+    A line of `...` alone stands for any number of lines.
+    """
+    found = []
+    rest = iter(printed)
+    skipping = False
+    for each in shown:
+        if each.strip() == "...":
+            skipping = True
+            continue
+        for line in rest:
+            if pattern(each).fullmatch(line.strip()):
+                found.append((each, line))
+                break
+            assert skipping, f"{each}\n{line}"
+        else:
+            raise AssertionError(f"{each!r} isn't printed. What is:\n" + "\n".join(printed))
+        skipping = False
+    assert skipping or not (more := list(rest)), f"printed, and not shown: {more}"
+    return found
+
+
 class Terminal:
     """A shell that somebody types into."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], columns: int) -> None:
         self._mine, its = pty.openpty()
         self._shell = subprocess.Popen(
             ["bash", "--norc", "--noprofile", "--noediting"],
             cwd=folder,
-            env={**environment, "PS1": "\n@$?@ ", "TERM": "xterm", "COLUMNS": "80"},
+            env={**environment, "PS1": "\n@$?@ ", "TERM": "xterm", "COLUMNS": str(columns)},
             stdin=its,
             stdout=its,
             stderr=its,
@@ -110,7 +135,7 @@ class Terminal:
         self._more = threading.Condition()
         # Whoever looks elsewhere meanwhile still sees it scroll: nothing waits to be read.
         threading.Thread(target=self._read, daemon=True).start()
-        self.type("stty -echo cols 80")
+        self.type(f"stty -echo cols {columns}")
         self.until_prompt(10)
         self.until_prompt(10)
 
@@ -150,7 +175,10 @@ class Terminal:
                     self._more.notify_all()
 
     def close(self) -> None:
-        """Hang up, as by closing its window: what runs there ends."""
+        """End what runs there by Ctrl-C, and close the window."""
+        with suppress(AssertionError):  # it is deaf
+            os.write(self._mine, b"\x03")
+            self.until_prompt(10)
         os.close(self._mine)
         self._shell.kill()
         self._shell.wait()
@@ -166,6 +194,10 @@ class Session:
     environment: dict[str, str] = field(default_factory=support.clean_environment)
     seconds: float = 60
     """How long a command may take."""
+    columns: int = 80
+    """How wide the terminals are."""
+    may_fail: bool = False
+    """Whether commands may end with another code than 0: what is printed says so."""
 
     def __post_init__(self) -> None:
         self._terminals: dict[str, Terminal] = {}
@@ -192,7 +224,7 @@ class Session:
 
     def _terminal(self, name: str) -> Terminal:
         if name not in self._terminals:
-            self._terminals[name] = Terminal(self.folder, self.environment)
+            self._terminals[name] = Terminal(self.folder, self.environment, self.columns)
         return self._terminals[name]
 
     def _as_typed(self, text: str) -> str:
@@ -215,9 +247,8 @@ class Session:
         assert step.command is not None, f"nothing is typed that prints {step.printed}"
         terminal.type(self._as_typed(step.command))
         printed, code = terminal.until_prompt(self.seconds)
-        assert code == 0, f"$ {step.command}\n{printed}"
+        assert code == 0 or self.may_fail, f"$ {step.command}\n{printed}"
         lines = [line for line in printed.splitlines() if line.strip()]
-        assert len(lines) == len(step.printed), f"$ {step.command}\n{printed}"
-        for shown, line in zip(step.printed, lines, strict=True):
-            assert pattern(self._as_typed(shown)).fullmatch(line.strip()), f"{shown}\n{line}"
+        expected = [self._as_typed(line) for line in step.printed if line.strip()]
+        for shown, line in aligned(expected, lines):
             self._ids |= dict(zip(_ID.findall(shown), _ID.findall(line), strict=True))

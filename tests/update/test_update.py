@@ -291,6 +291,7 @@ def test_an_answer_can_be_changed(project: Path) -> None:
 
 FROM_SQLITE_TO_REDIS = {
     "README.md",
+    "docs/architecture.md",
     "docs/runbook.md",
     "local.mk",
     f"{PACKAGE}/payments/consumer.py",
@@ -299,12 +300,19 @@ FROM_SQLITE_TO_REDIS = {
 }
 FROM_NONE_TO_JWT = {
     "README.md",
+    "docs/architecture.md",
+    "docs/runbook.md",
     "deploy/compose/service.env",
     f"{PACKAGE}/payments/routes.py",
     "tests/conftest.py",
     "tests/test_access.py",
 }
-FROM_NONE_TO_SQLITE = {"README.md", "docs/runbook.md", "tests/conftest.py"}
+FROM_NONE_TO_SQLITE = {
+    "README.md",
+    "docs/architecture.md",
+    "docs/runbook.md",
+    "tests/conftest.py",
+}
 
 
 @pytest.mark.parametrize(

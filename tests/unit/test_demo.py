@@ -38,3 +38,17 @@ def test_refuses_an_address_without_a_port() -> None:
 
     assert done.returncode == 1
     assert "MANAGEMENT_BIND_ADDRESS has to be host:port" in done.stderr
+
+
+def test_the_demo_checks_itself() -> None:
+    """`make demo CHECK=1`: a service is scaffolded, started, asked and stopped, and all is well."""
+    done = subprocess.run(
+        [sys.executable, support.REPOSITORY / "scripts/demo.py", "--check"],
+        env=support.clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr

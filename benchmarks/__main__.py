@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 import tempfile
 import time
@@ -41,6 +42,8 @@ def main() -> None:
     unknown = set(given.names) - set(MEASURES)
     if unknown:
         parser.error(f"no such measure: {', '.join(sorted(unknown))}")
+    # Ended from outside, as by `timeout`, it still stops the services that it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     failed = []
     with tempfile.TemporaryDirectory(prefix="ballast-bench-") as folder:
         rig = Rig(Path(folder), quick=given.quick)

@@ -202,6 +202,7 @@ class Session:
     def __post_init__(self) -> None:
         self._terminals: dict[str, Terminal] = {}
         self._ids: dict[str, str] = {}
+        self.seen: dict[str, str] = {}  # what was printed, by the page's line
 
     def follow(self, page: str) -> int:
         """Do all that a page says; return how many commands that were."""
@@ -239,7 +240,7 @@ class Session:
             terminal.type(self._as_typed(step.command))
         for line in step.printed:
             if line != "...":
-                terminal.until(pattern(self._as_typed(line)), self.seconds)
+                self.seen[line] = terminal.until(pattern(self._as_typed(line)), self.seconds)
 
     def _compare(self, step: Step) -> None:
         """Type a command, wait for its end, and compare all that it has printed."""
@@ -251,4 +252,5 @@ class Session:
         lines = [line for line in printed.splitlines() if line.strip()]
         expected = [self._as_typed(line) for line in step.printed if line.strip()]
         for shown, line in aligned(expected, lines):
+            self.seen[shown] = line
             self._ids |= dict(zip(_ID.findall(shown), _ID.findall(line), strict=True))

@@ -1,5 +1,6 @@
 """The tutorial is followed as it is written, from the clone to the last line of the log."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from sessions import Session
 pytestmark = [pytest.mark.boot, pytest.mark.load]
 
 PAGE = support.REPOSITORY / "docs/tutorial.md"
+BILL = "answered: ..., different: ..., asked again: ..."
+BOOKS = "payments: ..., replies: ..., events: ..., differences: 0"
 
 
 def test_the_tutorial(tmp_path: Path, ports: Ports) -> None:
@@ -38,3 +41,12 @@ def test_the_tutorial(tmp_path: Path, ports: Ports) -> None:
         session.close()
 
     assert typed == PAGE.read_text("utf-8").count("\n$ ")
+    answered, different, _ = numbers(session.seen[BILL])
+    payments, replies, events, _ = numbers(session.seen[BOOKS])
+    assert answered == different > 0
+    assert payments == replies == events == answered + 1  # the first one was paid by hand
+
+
+def numbers(line: str) -> list[int]:
+    """The numbers in a line."""
+    return [int(each) for each in re.findall(r"\d+", line)]

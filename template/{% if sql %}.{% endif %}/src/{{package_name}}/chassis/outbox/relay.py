@@ -91,16 +91,20 @@ class Relay:
     async def run(self) -> None:
         """Relay until `stop` is called."""
         while not self._stopping.is_set():
+            was_woken = self._woken.is_set()
             # Before it looks: what is committed from here on wakes it again.
             self._woken.clear()
             began = time.monotonic()
-            turn = await self.turn()
+            turn = await self.turn(expects_work=was_woken)
             await self._pause(turn, time.monotonic() - began)
 
-    async def turn(self) -> Turn:
-        """Take one batch as far as it goes, if there is one. Never raises."""
+    async def turn(self, *, expects_work: bool = False) -> Turn:
+        """Take one batch as far as it goes, if there is one. Never raises.
+
+        Who `expects_work` takes it without a look first, which locks nothing but costs as much.
+        """
         try:
-            turn = await self._turn()
+            turn = await self._turn(expects_work)
         except (PoolTimeoutError, DatabaseBusyError):
             return Turn.BUSY
         except DatabaseUnavailableError:  # the database says so itself
@@ -115,13 +119,15 @@ class Relay:
             _log.info("outbox relay works again")
         return turn
 
-    async def _turn(self) -> Turn:
-        work = await self._store.look()
-        if work is not Work.READY:
-            return Turn.IDLE if work is Work.NONE else Turn.HELD
+    async def _turn(self, expects_work: bool) -> Turn:
         # One event is enough to find out whether the sink is back.
         limit = 1 if self._is_away else self._batch_size
-        batch = await self._store.claim(limit)
+        batch = await self._store.claim(limit) if expects_work else None
+        if batch is None:
+            work = await self._store.look()
+            if work is not Work.READY:
+                return Turn.IDLE if work is Work.NONE else Turn.HELD
+            batch = await self._store.claim(limit)
         if batch is None:
             return Turn.HELD
         delivery = await self._deliver(batch)

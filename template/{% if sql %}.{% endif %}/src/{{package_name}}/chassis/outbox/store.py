@@ -6,27 +6,13 @@ from datetime import UTC, datetime
 from enum import Enum
 from uuid import UUID, uuid4
 
-from sqlalchemy import (
-    ARRAY,
-    BigInteger,
-    ColumnElement,
-    Row,
-    Select,
-    any_,
-    bindparam,
-    delete,
-    exists,
-    func,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..database import Database
 from .event import Event, lowest_id
-from .lanes import DatabaseClock
 from .outbox_tables import is_parked, outbox_events, outbox_lanes, waits
+from .queries import LET_GO, LOOK, STRIKE_OUT, TAKE, WAITING
 
 _BEHIND = "behind a parked event of its key"
 _ERROR_CHARACTERS = 500
@@ -34,17 +20,6 @@ _PATIENCE_SECONDS = 2.0
 """Relays go ahead of requests: they are few, and in an overload events would wait for its end."""
 
 _columns = outbox_events.c
-# Not EXISTS: PostgreSQL might make it a join, and read all that waits to find the lanes.
-_lane_has_work = (
-    select(_columns.sequence)
-    .where(_columns.lane == outbox_lanes.c.lane, waits)
-    .correlate(outbox_lanes)
-    .limit(1)
-    .scalar_subquery()
-    .is_not(None)
-)
-# A lane that was let go of is free whatever happens to the clock.
-_is_free = or_(outbox_lanes.c.claim.is_(None), outbox_lanes.c.held_until <= DatabaseClock())
 
 
 class Work(Enum):
@@ -92,9 +67,8 @@ class Store:
 
     async def look(self) -> Work:
         """Whether something waits; cheap, and locks nothing."""
-        query = select(_is_free.label("is_free")).where(_lane_has_work)
         async with self._database.reading(first_within=_PATIENCE_SECONDS) as connection:
-            free = (await connection.execute(query)).scalars().all()
+            free = (await connection.execute(LOOK)).scalars().all()
         if not free:
             return Work.NONE
         return Work.READY if any(free) else Work.HELD
@@ -104,23 +78,12 @@ class Store:
 
         None when others hold all that there is.
         """
-        free = (
-            select(outbox_lanes.c.lane)
-            .where(_is_free, _lane_has_work)
-            .order_by(outbox_lanes.c.held_until)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
         claim = uuid4()
         async with self._database.transaction(first_within=_PATIENCE_SECONDS) as connection:
-            lane = (await connection.execute(free)).scalar()
+            taken = await connection.execute(TAKE, {"by": claim, "lease": self._lease})
+            lane = taken.scalar()
             if lane is None:
                 return None
-            await connection.execute(
-                update(outbox_lanes)
-                .where(outbox_lanes.c.lane == lane)
-                .values(claim=claim, held_until=DatabaseClock() + self._lease)
-            )
             # A new statement, and so a new snapshot: it sees what the last holder has published.
             return Batch(lane, claim, await self._oldest(connection, lane, limit))
 
@@ -142,9 +105,7 @@ class Store:
         async with self._database.transaction(first_within=_PATIENCE_SECONDS) as connection:
             if published:
                 await connection.execute(
-                    update(outbox_events)
-                    .where(self._are(published))
-                    .values(published_at=now, error=None)
+                    STRIKE_OUT[self._database.dialect], {"numbers": list(published), "now": now}
                 )
             for waiting in batch.events:
                 if (error := (refused or {}).get(waiting.sequence)) is None:
@@ -162,11 +123,7 @@ class Store:
                     )
                 )
             # Somebody else's by now, if this took longer than the lease.
-            await connection.execute(
-                update(outbox_lanes)
-                .where(outbox_lanes.c.lane == batch.lane, outbox_lanes.c.claim == batch.claim)
-                .values(claim=None, held_until=DatabaseClock())
-            )
+            await connection.execute(LET_GO, {"of": batch.lane, "by": batch.claim})
         return parked
 
     async def backlog(self) -> Backlog:
@@ -206,17 +163,11 @@ class Store:
             )
         return deleted.rowcount
 
-    def _are(self, sequences: Collection[int]) -> ColumnElement[bool]:
-        if self._database.dialect == "sqlite":
-            return _columns.sequence.in_(sequences)
-        # One parameter: a statement for each length of a list would have to be prepared each time.
-        numbers = bindparam(None, list(sequences), ARRAY(BigInteger), unique=True)
-        return _columns.sequence == any_(numbers)
-
     async def _oldest(
         self, connection: AsyncConnection, lane: int, limit: int
     ) -> Sequence[Waiting]:
-        rows = (await connection.execute(waiting_in(lane, limit))).all()
+        found = await connection.execute(WAITING, {"of": lane, "most": limit})
+        rows = found.all()
         behind = [row.sequence for row in rows if row.is_behind]
         if behind:
             # The order of a key is kept, so that they wait with it; and out of the others' way.
@@ -226,23 +177,6 @@ class Store:
                 .values(parked_at=datetime.now(UTC), error=_BEHIND)
             )
         return [_waiting(row) for row in rows if not row.is_behind]
-
-
-def waiting_in(lane: int, limit: int) -> Select[tuple[object, ...]]:
-    """The oldest events of a lane, and whether each is behind a parked one of its key."""
-    earlier = outbox_events.alias()
-    is_behind = exists().where(
-        earlier.c.key == _columns.key,
-        earlier.c.sequence < _columns.sequence,
-        earlier.c.published_at.is_(None),
-        earlier.c.parked_at.is_not(None),
-    )
-    return (
-        select(outbox_events, is_behind.label("is_behind"))
-        .where(_columns.lane == lane, waits)
-        .order_by(_columns.sequence)
-        .limit(limit)
-    )
 
 
 def _waiting(row: Row[tuple[object, ...]]) -> Waiting:

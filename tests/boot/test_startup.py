@@ -139,4 +139,5 @@ def test_a_folder_that_cannot_be_used_is_refused(boot: Boot) -> None:
     assert service.wait_exit(20) == 78
     (record,) = service.logs()
     assert record["level"] == "critical"
-    assert "WORKER_TMP_DIR='/proc'" in record["message"]
+    assert record["message"].startswith("WORKER_TMP_DIR='/proc' can't be used (")
+    assert record["message"].endswith("): name a folder it may write to")

@@ -57,7 +57,8 @@ def load(settings_class: type[ChassisSettings]) -> ChassisSettings:
     try:
         metrics.share_over_workers(read.worker_tmp_dir, service)
     except OSError as error:
-        _refuse(f"WORKER_TMP_DIR={str(read.worker_tmp_dir)!r} can't be used: {error}")
+        given, why = str(read.worker_tmp_dir), error.strerror or error
+        _refuse(f"WORKER_TMP_DIR={given!r} can't be used ({why}): name a folder it may write to")
     return read
 
 

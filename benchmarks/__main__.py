@@ -11,7 +11,9 @@ import time
 import traceback
 from pathlib import Path
 
-from . import report
+import pytest
+
+from . import report, surroundings
 from .rig import Rig
 
 MEASURES = (
@@ -45,21 +47,25 @@ def main() -> None:
     # Ended from outside, as by `timeout`, it still stops the services that it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     failed = []
+    commit, machine = surroundings.commit(), surroundings.machine()
     with tempfile.TemporaryDirectory(prefix="ballast-bench-") as folder:
         rig = Rig(Path(folder), quick=given.quick)
         for name in given.names or MEASURES:
-            began = time.monotonic()
+            began, before = time.monotonic(), surroundings.load_average()
             print(f"{name} ...", flush=True)
             try:
                 result = importlib.import_module(f"benchmarks.{name}").measure(rig)
-            except Exception:  # the others are worth having
+            except (Exception, pytest.skip.Exception, pytest.fail.Exception):
+                # The others are worth having. What the tests share says by pytest that it can't.
                 traceback.print_exc()
                 failed.append(name)
                 continue
             print(report.table(result))
             print(f"({time.monotonic() - began:.0f} s)\n", flush=True)
             if not given.quick:
-                report.keep(name, result, rig)
+                after = surroundings.load_average()
+                when = report.Circumstances.of(commit, machine, before, after)
+                report.keep(name, result, when)
                 report.write_page()
     if failed:
         sys.exit(f"Not measured: {', '.join(failed)}.")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
-from .result import Bars, Figure, Result, Spread, at_most
+from .result import Bars, Figure, Result, Side, at_most
 from .rig import Rig, inside
+from .surroundings import versions
 
 TITLE = "Circuit breaker"
 
@@ -14,25 +15,31 @@ _GOAL = at_most(2.0)
 
 
 def measure(rig: Rig) -> Result:
-    """Guarded calls of an empty function beside plain ones, in one process."""
+    """Guarded calls of an empty function beside plain ones, in one process, in turns."""
     project = rig.project(archetype="minimal")
     rounds = 3 if rig.quick else 15
     pairs = json.loads(inside(project, "breaker_calls.py", str(rounds), str(_CALLS)))
-    added = {
-        way: Spread.of([guarded - plain for plain, guarded in rounds])
-        for way, rounds in pairs.items()
+    figures = {
+        way: Figure(
+            f"`{way}` adds",
+            Side.of("guarded", "microseconds", [guarded for _, guarded in of]),
+            Side.of("plain", "microseconds", [plain for plain, _ in of]),
+            _GOAL,
+            "difference",
+        )
+        for way, of in pairs.items()
     }
     return Result(
+        list(figures.values()),
         [
-            Figure(
-                f"`{way}` adds",
-                spread,
-                _GOAL,
+            Bars(
+                "breaker",
+                "What a closed circuit adds to a call",
                 "microseconds",
-                {"a plain call": f"{Spread.of([plain for plain, _ in pairs[way]]).median:.2f}"},
+                {way: figure.value for way, figure in figures.items()},
+                dict.fromkeys(figures, _GOAL),
             )
-            for way, spread in added.items()
         ],
-        [Bars("breaker", "What a closed circuit adds to a call", "microseconds", added, _GOAL)],
-        {"calls in a round": f"{_CALLS:,}", "rounds": str(rounds)},
+        {"calls in a round": f"{_CALLS:,}"},
+        versions(project),
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import support
 
-from .result import Bars, Figure, Result, Spread, at_most
+from .result import Bars, Figure, Goal, Result, Spread, at_most
 from .rig import Rig
+from .surroundings import program
 
 TITLE = "Copier"
 
@@ -53,29 +56,24 @@ def measure(rig: Rig) -> Result:
             "update": _update(service),
         }
     )
-    told = {side: f"{Spread.of(of).median:.2f} s" for side, of in seconds.items()}
-    copied = Spread.ratio(seconds["copy"], seconds["copy, empty template"])
-    same = Spread.ratio(seconds["copy"], seconds["copy, the same files"])
-    updated = Spread.ratio(seconds["update"], seconds["copy"])
+
+    def over(name: str, side: str, beside: str, goal: Goal | None = None) -> Figure:
+        return Figure.of(name, "s", seconds, (side, beside), goal)
+
     return Result(
         [
-            Figure(
+            over(
                 "`copier copy` over that of an empty template",
-                copied,
+                "copy",
+                "copy, empty template",
                 at_most(2.5),
-                beside={side: told[side] for side in ("copy", "copy, empty template")},
             ),
-            Figure(
+            over(
                 f"the same over that of a template of the same {files} files, without questions",
-                same,
-                beside={side: told[side] for side in ("copy", "copy, the same files")},
+                "copy",
+                "copy, the same files",
             ),
-            Figure(
-                "`copier update` over `copier copy`",
-                updated,
-                at_most(4.0),
-                beside={side: told[side] for side in ("update", "copy")},
-            ),
+            over("`copier update` over `copier copy`", "update", "copy", at_most(4.0)),
         ],
         [
             Bars(
@@ -89,6 +87,11 @@ def measure(rig: Rig) -> Result:
             )
         ],
         {"answers": "the defaults"},
+        {
+            "Python": platform.python_version(),
+            **{name: version(name) for name in ("copier", "jinja2")},
+            "git": program("git"),
+        },
     )
 
 

@@ -59,27 +59,21 @@ def measure(rig: Rig) -> Result:
     seconds = rig.interleave(sides, 1 if rig.quick else 3)
     whole, below = engine.size(_TAG) / MB, engine.size(small) / MB
     packed, packed_below = (_packed(engine, image) / MB for image in (_TAG, small))
-    cold = seconds["from nothing"]
 
-    def size(name: str, value: float, bound: float | None, **beside: float) -> Figure:
+    def size(name: str, value: float, bound: float | None, beside: str, other: float) -> Figure:
         goal = None if bound is None else at_most(bound)
-        told = {key: f"{other:.1f} MB" for key, other in beside.items()}
-        return Figure(name, Spread.of([value]), goal, "MB", told)
+        found = {name: [value], beside: [other]}
+        return Figure.of(name, "MB", found, (name, beside), goal, "itself")
 
     return Result(
         [
-            size("whole image", whole, 150, base=below),
-            size("the service's own layers", whole - below, 60, whole=whole),
-            size("pull size", packed, None, unpacked=whole),
-            size("pull size of the own layers", packed - packed_below, None, whole=packed),
+            size("whole image", whole, 150, "base", below),
+            size("the service's own layers", whole - below, 60, "whole image", whole),
+            size("pull size", packed, None, "unpacked", whole),
+            size("pull size of the own layers", packed - packed_below, None, "pull size", packed),
             *(
-                Figure(
-                    f"build, {side}, over one from nothing",
-                    Spread.ratio(seconds[side], cold),
-                    beside={
-                        key: f"{Spread.of(seconds[key]).median:.1f} s"
-                        for key in (side, "from nothing")
-                    },
+                Figure.of(
+                    f"build, {side}, over one from nothing", "s", seconds, (side, "from nothing")
                 )
                 for side in ("code changed", "unchanged")
             ),
@@ -102,6 +96,7 @@ def measure(rig: Rig) -> Result:
             "base": "made of Debian packages",
             "from nothing": "base images are there, and uv's cache of packages is kept",
         },
+        {"engine": engine("version", "--format", "{{.Server.Version}}")},
     )
 
 

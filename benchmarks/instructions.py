@@ -10,57 +10,78 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import support
 
 from .result import Bars, Figure, Goal, Result, Spread, at_most
-from .rig import Rig
+from .rig import SIDES, Rig
+from .surroundings import versions
 
 TITLE = "Instructions"
 
 KEPT = Path(__file__).parent / "kept_ratios.json"
 """What the service took over bare FastAPI, by version of Python; changed by hand, on purpose."""
 
-_PROGRAM = Path(__file__).parent / "inside/one_worker.py"
+TURNS = 3
 REQUESTS = 800
-_SETTINGS = {"service, no access line": {"LOG_LEVEL": "WARNING"}}
+_PROGRAM = Path(__file__).parent / "inside/one_worker.py"
 _PATIENCE = 600  # seconds, for what takes fifteen on an idle machine
-_SIDES = {
-    "service": "service",
-    "service, no access line": "service",
-    "service, no middleware": "service:unguarded",
-    "bare FastAPI": "bare:app",
-    "bare FastAPI, no router": "bare:direct",
-    "raw ASGI": "floor:app",
-    "tutorial recipe": "tutorial:app",
+_BARE = "bare FastAPI"
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What `one_worker.py` is asked for."""
+
+    side: str
+    options: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+_COUNTED = {
+    **{name: _Counted(app or "service") for name, app in SIDES.items()},
+    "service, no access line": _Counted("service", settings={"LOG_LEVEL": "WARNING"}),
+    "service, no middleware": _Counted("service:unguarded"),
+    "bare FastAPI, frozen": _Counted("bare:app", ("--frozen",)),
+    **{
+        f"{name}, {which}": _Counted(app or "service", option)
+        for name, app in SIDES.items()
+        if name in ("service", _BARE)
+        for which, option in {
+            "one connection": ("--connections=1",),
+            "new header": ("--path=/new-header",),
+        }.items()
+    },
 }
 
 
 def measure(rig: Rig) -> Result:
-    """Each side once: there is nothing to take the median of."""
+    """All sides in turns, a few times: two counts hardly differ."""
     project = rig.project(archetype="minimal")
     requests = 400 if rig.quick else REQUESTS
-    counts = {
-        side: count(project, app, rig.folder, requests, **_SETTINGS.get(side, {}))
-        for side, app in _SIDES.items()
-    }
-
-    bare = counts["bare FastAPI"]
+    counts = rig.interleave(
+        {
+            name: partial(_count, project, counted, rig.folder, requests)
+            for name, counted in _COUNTED.items()
+        },
+        1 if rig.quick else TURNS,
+    )
 
     def over(rival: str, goal: Goal | None = None, side: str = "service") -> Figure:
-        return Figure(
-            f"{side} over {rival}",
-            Spread.of([counts[side] / counts[rival]]),
-            goal,
-            beside={name: f"{counts[name] / 1000:,.0f} thousand" for name in (side, rival)},
-        )
+        return Figure.of(f"{side} over {rival}", "instructions", counts, (side, rival), goal)
 
     return Result(
         [
-            over("bare FastAPI", at_most(round(1 / 0.85, 2))),
-            over("bare FastAPI", side="service, no access line"),
-            over("bare FastAPI", side="service, no middleware"),
+            over(_BARE, at_most(round(1 / 0.85, 2))),
+            over("bare FastAPI, frozen"),
+            over("bare FastAPI, one connection", side="service, one connection"),
+            over("bare FastAPI, new header", side="service, new header"),
+            over(_BARE, side="service, no access line"),
+            over(_BARE, side="service, no middleware"),
             over("bare FastAPI, no router"),
             over("tutorial recipe"),
             over("raw ASGI"),
@@ -70,15 +91,28 @@ def measure(rig: Rig) -> Result:
                 "instructions",
                 "Instructions a request",
                 "over bare FastAPI",
-                {side: Spread.of([of / bare]) for side, of in counts.items()},
+                {side: Spread.ratio(counts[side], counts[_BARE]) for side in SIDES},
             )
         ],
-        {"counted by": "Callgrind, without the kernel"},
+        {
+            "counted by": "Callgrind, without the kernel",
+            "requests counted": str(requests),
+            "connections": "8, asked in lock-step, so that eight access lines are written together",
+            "reply headers": "the same each time, so that the service finds them in its cache",
+        },
+        versions(project, "Valgrind"),
     )
 
 
-def count(project: Path, side: str, folder: Path, requests: int, **settings: str) -> float:
-    """Instructions a request of one worker; `side` as `one_worker.py` takes it.
+def _count(project: Path, counted: _Counted, folder: Path, requests: int) -> float:
+    options = counted.options
+    return count(project, counted.side, folder, requests, *options, **counted.settings)
+
+
+def count(
+    project: Path, side: str, folder: Path, requests: int, *options: str, **settings: str
+) -> float:
+    """Instructions a request of one worker; `side` and `options` as `one_worker.py` takes them.
 
     Raises RuntimeError when Valgrind fails.
     """
@@ -98,11 +132,8 @@ def count(project: Path, side: str, folder: Path, requests: int, **settings: str
             [
                 *("valgrind", "--tool=callgrind", "--instr-atstart=no"),
                 *(f"--callgrind-out-file={folder / name}.callgrind", f"--vgdb-prefix={pipes}"),
-                *(
-                    str(project / ".venv/bin/python"),
-                    str(_PROGRAM),
-                ),
-                *(side, str(requests)),
+                *(str(project / ".venv/bin/python"), str(_PROGRAM)),
+                *(side, str(requests), *options),
             ],
             cwd=project,
             env=environment,

@@ -10,6 +10,7 @@ import json
 
 from .result import Bars, Figure, Result, Spread, at_least
 from .rig import Rig, inside
+from .surroundings import versions
 
 TITLE = "Outbound calls"
 
@@ -20,31 +21,35 @@ _CASES = {
     "one at a time, each of another path": (1, 10**9),
 }
 """By name: tasks, and different paths."""
+_GOAL = at_least(0.9)
 
 
 def measure(rig: Rig) -> Result:
     """Both clients ask the same server, in turns."""
     project = rig.project(archetype="minimal")
-    figures, bars = [], {}
+    figures: list[Figure] = []
+    bars: dict[str, Spread] = {}
     with rig.rival(project, "floor:app") as server:
         url = f"http://127.0.0.1:{server.port}"
         for kind, (tasks, paths) in _CASES.items():
             arguments = (url, *map(str, (rig.rounds, _CALLS, tasks, paths)))
             found = json.loads(inside(project, "upstream_calls.py", *arguments))
-            clock, used = (
-                {client: [pair[part] for pair in rounds] for client, rounds in found.items()}
-                for part in (0, 1)
-            )
-            ratio = Spread.ratio(clock["upstream"], clock["httpx2"])
-            bars[kind] = ratio
-            by_processor = Spread.ratio(used["upstream"], used["httpx2"]).median
-            beside = {client: f"{Spread.of(of).median:,.0f}/s" for client, of in clock.items()}
-            beside["by processor time"] = f"{by_processor:.2f}"
-            figures.append(
-                Figure(f"outbound client over httpx2, {kind}", ratio, at_least(0.9), beside=beside)
-            )
+            for by, part, goal in (("", 0, _GOAL), (", by processor time", 1, None)):
+                rates = {client: [pair[part] for pair in of] for client, of in found.items()}
+                name = f"outbound client over httpx2, {kind}{by}"
+                figures.append(Figure.of(name, "/s", rates, ("upstream", "httpx2"), goal))
+            bars[kind] = figures[-2].value
     return Result(
         figures,
-        [Bars("outbound", "Outbound calls", "over raw httpx2", bars, at_least(0.9))],
+        [
+            Bars(
+                "outbound",
+                "Outbound calls",
+                "over raw httpx2",
+                bars,
+                dict.fromkeys(bars, _GOAL),
+            )
+        ],
         {"calls in a round": f"{_CALLS:,}"},
+        versions(project, "httpx2", "httpcore2", "stamina"),
     )

@@ -8,28 +8,37 @@ network of 12 MiB with four layers of 1024; "bounded" is how many requests a wor
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import support
+from boot.harness import ask
 
 from .probing import probing
-from .result import Figure, Result, Spread, at_most
-from .rig import Load, Rig, percentile
+from .result import Figure, Result, at_most
+from .rig import Rig, percentile
+from .server import Server
+from .surroundings import versions
+from .wrk import Load
 
 TITLE = "Predictions"
 
 _BATCHES = (1, 32, 256)
+_BOUNDED = "large, bounded, 100 clients"
 _CASES = {
     **{
         f"{model}, batches of {batch}": (model, 16, batch, {})
         for model in ("iris", "large")
         for batch in _BATCHES
     },
-    "large, bounded, 100 clients": ("large", 100, 256, {"WORKER_CONNECTIONS": "16"}),
+    _BOUNDED: ("large", 100, 256, {"WORKER_CONNECTIONS": "16"}),
 }
 """By name: the model, how many clients ask at once for batches of what size, the settings."""
 
+_IDLE = "no predictions"
+_ROUNDS = 7
+_SECONDS = 3.0
 _PROBE_MS = at_most(100)
 _FLOWER = {
     "sepal_length_cm": 5.1,
@@ -55,36 +64,55 @@ training["write"](training["export"](model, "1.0.0"), Path("models/large.onnx"))
 
 
 def measure(rig: Rig) -> Result:
-    """Each case in turn, with the probes asked meanwhile."""
+    """Each case in turn, and one without a prediction, with the probes asked meanwhile."""
     project = rig.project(archetype="inference")
     support.run(["uv", "run", "--group", "train", "python", "-c", _LARGE_MODEL], project)
     cases = {name: _case(rig, project, *case) for name, case in _CASES.items()}
-    found = rig.interleave(cases, 1 if rig.quick else 3)
-    figures = []
-    for name, rounds in found.items():
-        loads, probes = [load for load, _ in rounds], [took for _, took in rounds]
-        medians = [percentile(took, 0.5) for took in probes]
-        rate = Spread.of([load.good for load in loads]).median
-        figures.append(
-            Figure(
-                f"probes, 99th percentile, {name}",
-                Spread.of([percentile(took, 0.99) for took in probes]),
-                _PROBE_MS,
-                "ms",
-                {
-                    "predictions": f"{rate:,.0f}/s",
-                    "flowers": f"{rate * _CASES[name][2]:,.0f}/s",
-                    "refused": f"{Spread.of([load.refused for load in loads]).median:,.0f}/s",
-                    "probes, median": f"{Spread.of(medians).median:.1f} ms",
-                },
-            )
-        )
-    return Result(figures, [], {"workers": "2"})
+    idle = {_IDLE: _idle(rig, project)}
+    found = rig.interleave({**idle, **cases}, rig.rounds if rig.quick else _ROUNDS)
+    probes = {
+        part: {name: [percentile(took, part) for _, took in of] for name, of in found.items()}
+        for part in (0.5, 0.99)
+    }
+    flowers = {
+        name: [load.good * _CASES[name][2] for load, _ in found[name] if load] for name in cases
+    }
+    larger = [
+        (f"{model}, batches of {batch}", f"{model}, batches of {_BATCHES[0]}")
+        for model in ("iris", "large")
+        for batch in _BATCHES[1:]
+    ]
+    return Result(
+        [
+            *(
+                Figure.of(
+                    f"probes, {name}, {case}", "ms", probes[part], (case, _IDLE), goal, "itself"
+                )
+                for name, part, goal in (
+                    ("99th percentile", 0.99, _PROBE_MS),
+                    ("median", 0.5, None),
+                )
+                for case in cases
+            ),
+            *(
+                Figure.of(f"flowers a second, {case}, over {base}", "/s", flowers, (case, base))
+                for case, base in (*larger, (_BOUNDED, f"large, batches of {_BATCHES[-1]}"))
+            ),
+        ],
+        [],
+        {"workers": "2", "clients": "16", "probes": "100 a second"},
+        versions(project, "onnxruntime", "wrk"),
+        _seconds(rig),
+    )
+
+
+def _seconds(rig: Rig) -> float:
+    return min(rig.seconds, _SECONDS)
 
 
 def _case(
     rig: Rig, project: Path, model: str, clients: int, batch: int, settings: dict[str, str]
-) -> Callable[[], tuple[Load, list[float]]]:
+) -> Callable[[], tuple[Load | None, list[float]]]:
     """What the clients and the probes saw."""
     body = json.dumps({"inputs": [_FLOWER] * batch})
     script = (
@@ -95,9 +123,36 @@ def _case(
 
     def run() -> tuple[Load, list[float]]:
         with rig.service(project, workers=2, MODEL_PATH=path, **settings) as server:
-            rig.wait_for(lambda: server.accepting() == 2)
+            _predicts(server, body, batch)
             with probing(server.managed_by) as took:
-                load = rig.load(server, "/predictions", clients=clients, script=script)
+                load = rig.load(
+                    server,
+                    "/predictions",
+                    clients=clients,
+                    seconds=_seconds(rig),
+                    script=script,
+                    refusals=bool(settings),
+                )
         return load, took
 
     return run
+
+
+def _idle(rig: Rig, project: Path) -> Callable[[], tuple[Load | None, list[float]]]:
+    """What the probes see of a service that has nothing to do."""
+
+    def run() -> tuple[None, list[float]]:
+        with rig.service(project, workers=2) as server, probing(server.managed_by) as took:
+            time.sleep(_seconds(rig) + 1)
+        return None, took
+
+    return run
+
+
+def _predicts(server: Server, body: str, batch: int) -> None:
+    """Raises RuntimeError when a batch isn't answered with as many predictions."""
+    headers = {"Content-Type": "application/json"}
+    reply = ask(server.port, "/predictions", "POST", headers=headers, body=body.encode())
+    found = len(reply.json()["predictions"]) if reply.status == 200 else 0
+    if found != batch:
+        raise RuntimeError(f"{found} predictions instead of {batch}: {reply.status}")

@@ -1,86 +1,120 @@
 """What is kept of a measure, and the page that is made of it.
 
-A result is a file in `results/`, with the machine that it was measured on. `docs/benchmarks.md` has
-a place for each measure, between two comments, where table and drawings are; what stands around
-them is written by people.
+A result is a file in `results/`: every round of every side, and what it was measured with.
+`docs/benchmarks.md` has a place for each measure, between two comments, where table and drawings
+are; what stands around them is written by people, and says nothing of what was found.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import platform
 import re
-import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import support
+
 from .drawing import draw
-from .result import Bars, Figure, Goal, Lines, Result, Spread
-from .rig import REPOSITORY, Rig
+from .result import Bars, Figure, Goal, Lines, Result, Side, Spread
 
 RESULTS = Path(__file__).parent / "results"
-PAGE = REPOSITORY / "docs/benchmarks.md"
-DRAWINGS = REPOSITORY / "docs/benchmarks"
+PAGE = support.REPOSITORY / "docs/benchmarks.md"
+DRAWINGS = support.REPOSITORY / "docs/benchmarks"
 
-_PACKAGES = ("fastapi", "starlette", "pydantic", "uvicorn", "gunicorn", "uvloop", "httptools")
-_PLACE = re.compile(r"(<!-- measure: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+PLACE = re.compile(r"(<!-- measure: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+"""Of a measure in the page."""
+_HEAD = (
+    "| | median | interval | lowest to highest | rounds | goal | in the median's round |",
+    "|---|---|---|---|---|---|---|",
+)
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """When and where a measure ran."""
+
+    measured: str
+    """The day, by ISO 8601."""
+    commit: str
+    edited: bool
+    """Whether something other than results differed from the commit."""
+    machine: dict[str, str]
+    load_average: dict[str, str]
+    """Before and after the measure."""
+
+    @classmethod
+    def of(
+        cls, commit: tuple[str, bool], machine: dict[str, str], before: str, after: str
+    ) -> Circumstances:
+        """Of a measure that has just ended."""
+        today = datetime.now(UTC).date().isoformat()
+        return cls(today, *commit, machine, {"before": before, "after": after})
 
 
 def table(result: Result) -> str:
     """The figures, for the terminal and the page."""
-    lines = ["| | median | lowest and highest round | goal | |", "|---|---|---|---|---|"]
-    for figure in result.figures:
-        spread, unit = figure.value, f" {figure.unit}" if figure.unit else ""
-        cells = (
-            figure.name,
-            f"**{_number(spread.median)}**{unit}",
-            "" if spread.low == spread.high else f"{_number(spread.low)} to {_number(spread.high)}",
-            _verdict(figure, unit),
-            "; ".join(f"{name} {value}" for name, value in figure.beside.items()),
-        )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return "\n".join([*_HEAD, *(f"| {' | '.join(_cells(one))} |" for one in result.figures)])
 
 
-def keep(name: str, result: Result, rig: Rig) -> None:
-    """Write the result into `results/`, with the machine that it was measured on."""
-    RESULTS.mkdir(exist_ok=True)
-    document = {
-        "measured": datetime.now(UTC).date().isoformat(),
-        "machine": machine(rig),
-        "rounds": rig.rounds,
-        "seconds": rig.seconds,
-        "settings": dict(result.settings),
-        "figures": [asdict(figure) for figure in result.figures],
-        "drawings": [
-            {"kind": type(drawing).__name__, **asdict(drawing)} for drawing in result.drawings
-        ],
-    }
-    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
-
-
-def machine(rig: Rig) -> dict[str, str]:
-    """What the figures depend on: processor, kernel, Python, and packages that all sides use."""
-    python = rig.project(archetype="minimal") / ".venv/bin/python"
-    code = (
-        "import json, platform; from importlib.metadata import version; "
-        f"print(json.dumps([platform.python_version()] + [version(n) for n in {_PACKAGES!r}]))"
+def _cells(figure: Figure) -> tuple[str, ...]:
+    spread, unit = figure.value, f" {figure.unit}" if figure.unit else ""
+    at = spread.middle
+    beside = [
+        f"{side.name} {_amount(side.rounds[at], side.unit)}"
+        for side in (figure.side, figure.beside)
+    ]
+    if figure.way == "itself":
+        beside.append(f"{_number(figure.ratio.rounds[at])} times as much")
+    several = spread.low != spread.high
+    return (
+        figure.name,
+        f"**{_number(spread.median)}**{unit}",
+        _range(*spread.interval) if several else "",
+        _range(spread.low, spread.high) if several else "",
+        str(len(spread.rounds)),
+        _verdict(figure, unit),
+        "; ".join(beside),
     )
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
-    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
-    memory = re.search(r"^MemTotal: +(\d+) kB", Path("/proc/meminfo").read_text(), re.M)
-    count = len(os.sched_getaffinity(0))
+
+
+def keep(name: str, result: Result, when: Circumstances) -> None:
+    """Write the result into `results/`."""
+    RESULTS.mkdir(exist_ok=True)
+    document = {**asdict(when), **document_of(result)}
+    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+def document_of(result: Result) -> dict[str, Any]:
+    """A result as JSON: all its rounds, and what they come to, for readers."""
     return {
-        "processor": f"{count} cores of {model[1] if model else platform.machine()}",
-        "memory": f"{int(memory[1]) / 2**20:.0f} GiB" if memory else "?",
-        "kernel": f"{platform.system()} {platform.release().partition('-')[0]}",
-        "Python": found[0],
-        **dict(zip(_PACKAGES, found[1:], strict=True)),
+        "versions": dict(result.versions),
+        "seconds": result.seconds,
+        "settings": dict(result.settings),
+        "figures": [{**asdict(one), "value": _spread(one.value)} for one in result.figures],
+        "drawings": [_drawing(one) for one in result.drawings],
+        "others": [asdict(one) for one in result.others],
+    }
+
+
+def _drawing(drawing: Bars | Lines) -> dict[str, Any]:
+    document = {"kind": type(drawing).__name__, **asdict(drawing)}
+    if isinstance(drawing, Bars):
+        document["bars"] = {name: _spread(bar) for name, bar in drawing.bars.items()}
+    else:
+        document["lines"] = {name: list(map(_spread, of)) for name, of in drawing.lines.items()}
+    return document
+
+
+def _spread(spread: Spread) -> dict[str, Any]:
+    return {
+        "median": spread.median,
+        "interval": list(spread.interval),
+        "lowest": spread.low,
+        "highest": spread.high,
+        "rounds": list(spread.rounds),
     }
 
 
@@ -102,15 +136,15 @@ def made(page: str) -> tuple[str, dict[str, str]]:
         if not path.exists():
             return f"{place[1]}Not measured yet.\n{place[3]}"
         document = json.loads(path.read_text())
-        result = _read(document)
+        result = read(document)
         parts = [table(result)]
         for drawing in result.drawings:
             drawings[drawing.name] = draw(drawing)
             parts.append(f"![{drawing.title}](benchmarks/{drawing.name}.svg)")
-        parts.append(_how(document))
+        parts.append(_how(document, result))
         return place[1] + "\n" + "\n\n".join(parts) + "\n\n" + place[3]
 
-    return _PLACE.sub(fill, page), drawings
+    return PLACE.sub(fill, page), drawings
 
 
 def titles(names: tuple[str, ...]) -> dict[str, str]:
@@ -118,37 +152,75 @@ def titles(names: tuple[str, ...]) -> dict[str, str]:
     return {name: import_module(f"benchmarks.{name}").TITLE for name in names}
 
 
-def _how(document: dict[str, Any]) -> str:
-    box = document["machine"]
-    versions = ", ".join(f"{name} {box[name]}" for name in ("Python", *_PACKAGES))
-    settings = "".join(f", {name} {value}" for name, value in document["settings"].items())
-    return (
-        f"Measured {document['measured']} on {box['processor']}, {box['memory']}, {box['kernel']}; "
-        f"{versions}; {document['rounds']} rounds, loads of {document['seconds']:g} s{settings}."
-    )
+def _how(document: dict[str, Any], result: Result) -> str:
+    box, load = document["machine"], document["load_average"]
+    edited = " with edits" if document["edited"] else ""
+    parts = [
+        f"Measured {document['measured']} of {document['commit'][:7]}{edited} on "
+        f"{box['processor']}, {box['memory']}, {box['kernel']}",
+        f"load average {load['before']} before and {load['after']} after",
+        ", ".join(f"{name} {version}" for name, version in result.versions.items()),
+    ]
+    if result.seconds is not None:
+        parts.append(f"loads of {result.seconds:g} s")
+    parts += [f"{name}: {value}" for name, value in result.settings.items()]
+    parts += _sureness(result)
+    return "; ".join(parts) + "."
 
 
-def _read(document: dict[str, Any]) -> Result:
+def _sureness(result: Result) -> list[str]:
+    """How likely the intervals hold what they should, where there are any."""
+    spreads = {len(figure.value.rounds): figure.value for figure in result.figures}
+    said = [
+        f"{100 * spread.sureness:.0f} times of 100 for {rounds} rounds"
+        for rounds, spread in sorted(spreads.items())
+        if rounds > 1
+    ]
+    return [f"an interval holds the median {' and '.join(said)}"] if said else []
+
+
+def read(document: dict[str, Any]) -> Result:
     """The result that was kept."""
     figures = [
         Figure(
             found["name"],
-            Spread(**found["value"]),
+            _side(found["side"]),
+            _side(found["beside"]),
             _goal(found["goal"]),
-            found["unit"],
-            found["beside"],
+            found["way"],
         )
         for found in document["figures"]
     ]
     drawings: list[Bars | Lines] = []
     for found in document["drawings"]:
-        kind, goal = found.pop("kind"), _goal(found.pop("goal"))
-        if kind == "Bars":
-            bars = {name: Spread(**spread) for name, spread in found.pop("bars").items()}
-            drawings.append(Bars(**found, bars=bars, goal=goal))
+        goals = {name: Goal(**goal) for name, goal in found["goals"].items()}
+        kept = {
+            name: value
+            for name, value in found.items()
+            if name not in ("kind", "goals", "bars", "lines")
+        }
+        if found["kind"] == "Bars":
+            bars = {name: _kept(bar) for name, bar in found["bars"].items()}
+            drawings.append(Bars(**kept, bars=bars, goals=goals))
         else:
-            drawings.append(Lines(**found, goal=goal))
-    return Result(figures, drawings, document["settings"])
+            lines = {name: list(map(_kept, line)) for name, line in found["lines"].items()}
+            drawings.append(Lines(**kept, lines=lines, goals=goals))
+    return Result(
+        figures,
+        drawings,
+        document["settings"],
+        document["versions"],
+        document["seconds"],
+        [_side(side) for side in document["others"]],
+    )
+
+
+def _side(found: dict[str, Any]) -> Side:
+    return Side(found["name"], found["unit"], tuple(found["rounds"]))
+
+
+def _kept(spread: dict[str, Any]) -> Spread:
+    return Spread(tuple(spread["rounds"]))
 
 
 def _goal(found: dict[str, Any] | None) -> Goal | None:
@@ -158,9 +230,19 @@ def _goal(found: dict[str, Any] | None) -> Goal | None:
 def _verdict(figure: Figure, unit: str) -> str:
     if figure.goal is None:
         return ""
-    met = "met" if figure.goal.is_met(figure.value.median) else "missed"
-    return f"{figure.goal.kind} {figure.goal.bound:g}{unit}: {met}"
+    verdict = figure.goal.verdict(figure.value)
+    return f"{figure.goal.kind} {figure.goal.bound:g}{unit}: {verdict}"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{_number(low)} to {_number(high)}"
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{_number(value)}{unit}" if unit.startswith("/") else f"{_number(value)} {unit}"
 
 
 def _number(value: float) -> str:
-    return f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"

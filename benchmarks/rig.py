@@ -8,9 +8,9 @@ that whatever else the machine does meets all of them. Everything is bounded and
 
 from __future__ import annotations
 
+import json
 import math
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -22,10 +22,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import support
-from boot.harness import Ports, ask, children, eventually
+from boot.harness import Ports, ask, eventually
+from boot.overload import OURS, THEIRS
 from uv import find_uv_bin
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from .server import Server
+from .surroundings import on
+from .wrk import Load, parse_wrk
 
 T = TypeVar("T")
 
@@ -35,66 +38,31 @@ LABS = Path(__file__).parent / "labs"
 PYTHON = "3.13"
 """The default of the answer `python_version`; another one is taken where this isn't installed."""
 
-_TICKS = os.sysconf("SC_CLK_TCK")
-_MICROSECONDS = {"us": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6}
+SIDES = {
+    "service": "",
+    "bare FastAPI": "bare:app",
+    "bare FastAPI, no router": "bare:direct",
+    "raw ASGI": "floor:app",
+    "tutorial recipe": "tutorial:app",
+}
+"""By name, the application of `rivals/`."""
+
+GREETING = '{"service":"payment-api","message":"Hello from your new service."}'
+"""What all of them answer at `/`."""
+
+_OPEN_LOOP = Path(__file__).parent / "open_loop.py"
 
 
 @dataclass(frozen=True)
-class Load:
-    """What wrk saw: replies a second, and latencies in milliseconds."""
+class Offered:
+    """What came of requests at a given rate; latencies in milliseconds, from when one was due."""
 
-    requests: int
-    seconds: float
-    good: float
-    """Replies a second with a status below 400."""
-    refused: float
-    """Other replies a second."""
-    errors: int
-    """Connections that failed, broke or timed out."""
+    reached: float
+    """Replies a second."""
     p50: float
     p99: float
-
-
-@dataclass
-class Server:
-    """A Gunicorn master with its workers that answers on `port`."""
-
-    project: Path
-    port: int
-    management_port: int | None
-    process: subprocess.Popen[bytes]
-    output: Path
-    """The file that its standard output goes to."""
-    started_in: float
-    """Seconds from `exec` to the first reply, a service's to the first that says it is ready."""
-
-    @property
-    def pid(self) -> int:
-        """The pid of the master."""
-        return self.process.pid
-
-    @property
-    def managed_by(self) -> int:
-        """The port of a service's management listener; RuntimeError for a rival's."""
-        if self.management_port is None:
-            raise RuntimeError("a rival has no management port")
-        return self.management_port
-
-    def accepting(self) -> int:
-        """How many of a service's workers have said that they accept: it is ready with one."""
-        return self.output.read_bytes().count(b'"message":"accepting"')
-
-    def workers(self) -> list[int]:
-        """The pids of the workers, oldest first."""
-        return children(self.pid)
-
-    def cpu_seconds(self) -> float:
-        """What the live workers have used so far."""
-        return sum(map(cpu_seconds, self.workers()))
-
-    def pss_kib(self) -> list[int]:
-        """The proportional memory of each worker: its own, and its share of what others share."""
-        return [pss_kib(pid) for pid in self.workers()]
+    late: float
+    """How late the generator itself was, 99th percentile."""
 
 
 class Rig:
@@ -111,6 +79,7 @@ class Rig:
         self.folder = folder
         self._projects: dict[str, Path] = {}
         self._made = 0
+        self._servers_on = self._loads_on = sorted(os.sched_getaffinity(0))
         os.environ.setdefault("UV_PYTHON", _python())
 
     # -- what is measured -------------------------------------------------------------------
@@ -136,12 +105,37 @@ class Rig:
         return self._projects[key]
 
     @contextmanager
-    def service(
-        self, project: Path, *, workers: int = 1, path: str = "/health/ready", **settings: str
-    ) -> Iterator[Server]:
-        """A rendered service that is ready, with its access log in a file.
+    def apart(self) -> Iterator[None]:
+        """Within, loads have a processor of their own, and servers run on the others.
 
-        Its workers aren't recycled, because under this load each would be several times a second;
+        Where there is but one, they share it.
+        """
+        before = self._servers_on, self._loads_on
+        self._servers_on, self._loads_on = THEIRS, OURS
+        try:
+            yield
+        finally:
+            self._servers_on, self._loads_on = before
+
+    @contextmanager
+    def side(
+        self, project: Path, name: str, *, workers: int = 1, preload: bool = False
+    ) -> Iterator[Server]:
+        """One of `SIDES`, with the packages of a rendered service."""
+        app = SIDES[name]
+        running = (
+            self.rival(project, app, workers=workers, preload=preload)
+            if app
+            else self.service(project, workers=workers)
+        )
+        with running as server:
+            yield server
+
+    @contextmanager
+    def service(self, project: Path, *, workers: int = 1, **settings: str) -> Iterator[Server]:
+        """A rendered service all of whose workers accept, with its access log in a file.
+
+        They aren't recycled, because under this load each would be several times a second;
         `MAX_REQUESTS` says otherwise.
         """
         ports = Ports()
@@ -155,11 +149,9 @@ class Rig:
             **settings,
         }
         command = [str(project / ".venv/bin/gunicorn")]
-        with (
-            _given_back(ports),
-            self._running(command, project, environment, management_port, path) as (run, took, log),
-        ):
-            yield Server(project, port, management_port, run, log, took)
+        server = self._start(command, project, project, environment, port, management_port)
+        with _ended(server, ports):
+            yield _ready(server, workers)
 
     @contextmanager
     def rival(
@@ -169,7 +161,6 @@ class Rig:
         *,
         workers: int = 1,
         preload: bool = False,
-        path: str = "/",
         **environment: str,
     ) -> Iterator[Server]:
         """An application of `rivals/`, such as `bare:app`, by the packages of a rendered service.
@@ -185,27 +176,25 @@ class Rig:
             *(["--preload"] if preload else []),
             app,
         ]
-        with (
-            _given_back(ports),
-            self._running(command, RIVALS, environment, port, path) as (run, took, log),
-        ):
-            yield Server(project, port, None, run, log, took)
+        server = self._start(command, project, RIVALS, environment, port, None)
+        with _ended(server, ports):
+            yield _ready(server, workers)
 
-    @contextmanager
-    def _running(
+    def _start(
         self,
         command: Sequence[str],
+        project: Path,
         folder: Path,
         environment: Mapping[str, str],
         port: int,
-        path: str,
-    ) -> Iterator[tuple[subprocess.Popen[bytes], float, Path]]:
-        """A process in a session of its own, from its first reply of 200 on."""
+        management_port: int | None,
+    ) -> Server:
+        """A process in a session of its own."""
         self._made += 1
         output = self.folder / f"output-{self._made}.log"
         errors = output.with_suffix(".err")
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        with output.open("wb") as out, errors.open("wb") as err:
+        with output.open("wb") as out, errors.open("wb") as err, on(self._servers_on):
             began = time.perf_counter()
             process = subprocess.Popen(
                 command,
@@ -216,21 +205,7 @@ class Rig:
                 stderr=err,
                 start_new_session=True,
             )
-
-        def answers() -> bool:
-            if process.poll() is not None:
-                said = output.read_text()[-2000:] + errors.read_text()[-2000:]
-                raise RuntimeError(f"{command} ended with {process.returncode}\n{said}")
-            return ask(port, path, timeout=10).status == 200
-
-        try:
-            eventually(answers, 60, what=f"a reply of {command}", every=0.005)
-            yield process, time.perf_counter() - began, output
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            output.unlink()  # an access log of a few hundred thousand lines
+        return Server(project, port, management_port, process, output, errors, began)
 
     # -- load -------------------------------------------------------------------------------
 
@@ -243,15 +218,44 @@ class Rig:
         seconds: float | None = None,
         script: str = "",
         on_management: bool = False,
+        refusals: bool = False,
+        warm: Callable[[], object] = lambda: None,
     ) -> Load:
         """Ask without a pause, each client on a connection of its own; `script` is wrk's, in Lua.
 
-        A second of it comes before, and isn't counted.
+        A second of it comes before, and isn't counted; `warm` is called between the two. Raises
+        RuntimeError when something wasn't served (a refusal is no error where `refusals` may be),
+        or, at `/`, isn't what all sides answer.
         """
-        port = server.management_port if on_management else server.port
+        if path == "/":
+            _greets(server)
+        port = server.managed_by if on_management else server.port
         url = f"http://127.0.0.1:{port}{path}"
         self._wrk(url, clients, 1.0, script)
-        return self._wrk(url, clients, seconds or self.seconds, script)
+        warm()
+        load = self._wrk(url, clients, seconds or self.seconds, script)
+        if load.errors or not load.requests or (load.refused and not refusals):
+            raise RuntimeError(f"{path} wasn't served each time: {load}\n{server.said()}")
+        return load
+
+    def offer(self, server: Server, rate: float, seed: int) -> Offered:
+        """Ask so many times a second at `/`, whatever becomes of it; see `open_loop.py`.
+
+        Raises RuntimeError when a reply isn't what all sides answer.
+        """
+        _greets(server)
+        arguments = [str(server.port), str(rate), str(self.seconds), str(seed), GREETING]
+        with on(self._loads_on):
+            done = subprocess.run(
+                [sys.executable, str(_OPEN_LOOP), *arguments],
+                capture_output=True,
+                text=True,
+                timeout=self.seconds + 60,
+                check=False,
+            )
+        if done.returncode:
+            raise RuntimeError(done.stderr[-2000:])
+        return Offered(**json.loads(done.stdout))
 
     def _wrk(self, url: str, clients: int, seconds: float, script: str) -> Load:
         command = ["wrk", "-t1", f"-c{clients}", f"-d{max(1, round(seconds))}s", "--latency"]
@@ -260,9 +264,10 @@ class Rig:
             file = self.folder / "wrk.lua"
             file.write_text(script)
             command.append(f"--script={file}")
-        done = subprocess.run(
-            [*command, url], capture_output=True, text=True, check=True, timeout=seconds + 60
-        )
+        with on(self._loads_on):
+            done = subprocess.run(
+                [*command, url], capture_output=True, text=True, check=True, timeout=seconds + 60
+            )
         return parse_wrk(done.stdout)
 
     def wait_for(self, what: Callable[[], object]) -> None:
@@ -281,35 +286,6 @@ class Rig:
             for name in names:
                 found[name].append(sides[name]())
         return found
-
-
-def parse_wrk(text: str) -> Load:
-    """What wrk printed. Raises RuntimeError when it is something else."""
-    total = re.search(r"(\d+) requests in (\S+?)(m|s|ms|us),", text)
-    latencies = dict(re.findall(r"(\d+)% +(\S+)", text))
-    if total is None or not {"50", "99"} <= set(latencies):
-        raise RuntimeError(f"wrk said something else:\n{text}")
-    requests = int(total[1])
-    seconds = float(total[2]) * _MICROSECONDS[total[3]] / 1e6
-    other = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
-    refused = int(other[1]) if other else 0
-    broken = re.search(r"connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
-    return Load(
-        requests=requests,
-        seconds=seconds,
-        good=(requests - refused) / seconds,
-        refused=refused / seconds,
-        errors=sum(map(int, broken.groups())) if broken else 0,
-        p50=_milliseconds(latencies["50"]),
-        p99=_milliseconds(latencies["99"]),
-    )
-
-
-def _milliseconds(text: str) -> float:
-    found = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
-    if found is None:
-        raise RuntimeError(f"not a time of wrk's: {text!r}")
-    return float(found[1]) * _MICROSECONDS[found[2]] / 1e3
 
 
 def inside(project: Path, script: str, *arguments: str, timeout: float = 600) -> str:
@@ -336,25 +312,40 @@ def percentile(values: Sequence[float], ratio: float) -> float:
     return sorted(values)[math.ceil(len(values) * ratio) - 1]
 
 
-def cpu_seconds(pid: int) -> float:
-    """What a process has used so far, of the kernel's time too."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+def _ready(server: Server, workers: int) -> Server:
+    """Wait for the first reply of 200, which is the start's, and until all workers accept."""
+    managed = server.management_port is not None
+    port, path = (server.managed_by, "/health/ready") if managed else (server.port, "/")
+
+    def answers() -> bool:
+        if server.process.poll() is not None:
+            code = server.process.returncode
+            raise RuntimeError(f"{server.process.args!r} ended with {code}\n{server.said()}")
+        return ask(port, path, timeout=10).status == 200
+
+    what = f"a reply of {server.process.args!r}"
+    eventually(answers, 60, what=what, every=0.005)
+    server.started_in = time.perf_counter() - server.began
+    eventually(lambda: server.accepting() == workers, 60, what=f"{workers} workers that accept")
+    return server
 
 
-def pss_kib(pid: int) -> int:
-    """The proportional set size of a process (proc_pid_smaps(5))."""
-    found = re.search(r"^Pss: +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
-    if found is None:
-        raise RuntimeError(f"the kernel doesn't tell the memory of {pid}")
-    return int(found[1])
+def _greets(server: Server) -> None:
+    reply = ask(server.port, "/")
+    if (reply.status, reply.body.decode()) != (200, GREETING):
+        raise RuntimeError(f"not what all sides answer: {reply}")
 
 
 @contextmanager
-def _given_back(ports: Ports) -> Iterator[None]:
+def _ended(server: Server, ports: Ports) -> Iterator[None]:
+    """End it after the block, however that ends."""
     try:
         yield
     finally:
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
+        server.process.wait()
+        server.output.unlink()  # an access log of a few hundred thousand lines
         ports.give_back()
 
 

@@ -7,9 +7,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from boot.harness import ask
+
 from .probing import probing
-from .result import Figure, Lines, Result, Spread, at_most
+from .result import Figure, Lines, Result, Side, Spread, at_most
 from .rig import LABS, Rig, percentile
+from .server import Server
+from .surroundings import versions
 
 TITLE = "Scrapes"
 
@@ -26,76 +30,81 @@ def measure(rig: Rig) -> Result:
         for workers in _WORKERS
         for series in _SERIES
     }
-    milliseconds = rig.interleave(sides, rig.rounds if rig.quick else 5)
+    milliseconds = rig.interleave(sides)
     probes = rig.interleave({"scraped": _probes(rig, project, True), "idle": _probes(rig, project)})
 
-    def growth(name: str, large: str, small: str, times: int) -> Figure:
-        ratio = Spread.ratio(milliseconds[large], milliseconds[small])
-        beside = {
-            side: f"{Spread.of(milliseconds[key]).median:.1f} ms"
-            for side, key in (("most", large), ("least", small))
-        }
-        return Figure(f"{name}, of {times} times as much", ratio, at_most(times), beside=beside)
+    def growth(name: str, large: tuple[str, str], small: tuple[str, str], times: int) -> Figure:
+        most, least = (Side.of(side, "ms", milliseconds[key]) for side, key in (large, small))
+        name = f"processor time of a scrape, {name}, of {times} times as much"
+        return Figure(name, most, least, at_most(times))
 
     def noticed(name: str, part: float) -> Figure:
-        scraped, idle = (
-            [percentile(took, part) for took in probes[side]] for side in ("scraped", "idle")
-        )
-        beside = {
-            "scraped": f"{Spread.of(scraped).median:.1f} ms",
-            "idle": f"{Spread.of(idle).median:.1f} ms",
-        }
-        return Figure(name, Spread.ratio(scraped, idle), beside=beside)
+        found = {side: [percentile(took, part) for took in of] for side, of in probes.items()}
+        name = f"{name} of the probes while it is scraped, over idle"
+        return Figure.of(name, "ms", found, ("scraped", "idle"))
 
-    lines = {
-        f"{series:,} series": [
-            Spread.of(milliseconds[f"{workers} {series}"]).median for workers in _WORKERS
-        ]
-        for series in _SERIES
-    }
     return Result(
         [
             growth(
-                "processor time of a scrape, 8 workers over 1, 1,000 series", "8 1000", "1 1000", 8
+                "8 workers over 1, 1,000 series", ("8 workers", "8 1000"), ("1 worker", "1 1000"), 8
             ),
             growth(
-                "processor time of a scrape, 1,000 series over 100, 8 workers",
-                "8 1000",
-                "8 100",
+                "1,000 series over 100, 8 workers",
+                ("1,000 series", "8 1000"),
+                ("100 series", "8 100"),
                 10,
             ),
-            noticed("median of the probes while it is scraped, over idle", 0.5),
-            noticed("99th percentile of the probes while it is scraped, over idle", 0.99),
+            noticed("median", 0.5),
+            noticed("99th percentile", 0.99),
         ],
         [
             Lines(
                 "scraping",
-                "A scrape of /metrics",
+                "Processor time of a scrape of /metrics",
                 "workers",
-                "milliseconds of processor time",
+                "over that of one worker with 10 series",
                 [str(workers) for workers in _WORKERS],
-                lines,
+                {
+                    f"{series:,} series": [
+                        Spread.ratio(milliseconds[f"{workers} {series}"], milliseconds["1 10"])
+                        for workers in _WORKERS
+                    ]
+                    for series in _SERIES
+                },
             )
         ],
         {
+            "scraped": "without a pause for a second, by one client",
             "series": "of the service's own; besides, those of the chassis",
-            "probes": "one worker and 1,000 series, scraped ten times a second",
+            "probes": "100 a second, of one worker with 1,000 series that is scraped ten times a "
+            "second",
         },
+        versions(project, "prometheus-client", "wrk"),
+        rig.seconds,
+        [Side.of(f"workers and series: {of}", "ms", took) for of, took in milliseconds.items()],
     )
 
 
 def _scrape(rig: Rig, project: Path, workers: int, series: int) -> Callable[[], float]:
-    """The milliseconds of processor time that a scrape takes the workers."""
+    """The milliseconds of processor time that a scrape takes the workers.
+
+    By the clock a long scrape would be interrupted by whatever else the machine does, and a short
+    one wouldn't.
+    """
 
     def run() -> float:
         with rig.service(project, workers=workers, SERIES=str(series)) as server:
-            # The first of its workers makes a service ready.
-            rig.wait_for(lambda: server.accepting() == workers)
-            before = server.cpu_seconds()
-            load = rig.load(server, "/metrics", clients=1, on_management=True, seconds=1)
-            # As long again came before, to warm up. By the clock a long scrape would be
-            # interrupted by whatever else the machine does, and a short one wouldn't.
-            return (server.cpu_seconds() - before) / (2 * load.requests) * 1000
+            _has(server, series)
+            before: list[float] = []
+            load = rig.load(
+                server,
+                "/metrics",
+                clients=1,
+                on_management=True,
+                seconds=1,
+                warm=lambda: before.append(server.cpu_seconds()),
+            )
+            return (server.cpu_seconds() - before[0]) / load.requests * 1000
 
     return run
 
@@ -113,3 +122,11 @@ def _probes(rig: Rig, project: Path, scraped: bool = False) -> Callable[[], list
         return took
 
     return run
+
+
+def _has(server: Server, series: int) -> None:
+    """Raises RuntimeError when a scrape hasn't as many series as are to be measured."""
+    reply = ask(server.managed_by, "/metrics")
+    found = reply.body.count(b"\nbench_orders_total{")
+    if reply.status != 200 or found != series:
+        raise RuntimeError(f"{reply.status}, and {found} series instead of {series}")

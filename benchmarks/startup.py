@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from .result import Bars, Figure, Result, Spread, at_most
 from .rig import Rig
+from .surroundings import versions
 
 TITLE = "Start"
+
+_SIDES = ("service", "bare FastAPI")
+_GOAL = at_most(1.5)
 
 
 def measure(rig: Rig) -> Result:
     """Both are asked every five milliseconds until the answer is 200."""
     project = rig.project(archetype="minimal")
-    sides: dict[str, Callable[[], float]] = {
-        "service": partial(_service, rig, project),
-        "bare FastAPI": partial(_bare, rig, project),
-    }
-    took = rig.interleave(sides, 2 * rig.rounds)
+    took = rig.interleave(
+        {side: partial(_start, rig, project, side) for side in _SIDES}, 2 * rig.rounds
+    )
     return Result(
         [
-            Figure(
-                "exec to ready, over bare FastAPI to its first reply",
-                Spread.ratio(took["service"], took["bare FastAPI"]),
-                at_most(1.5),
-                beside={side: f"{Spread.of(of).median:.2f} s" for side, of in took.items()},
+            Figure.of(
+                "exec to ready, over bare FastAPI to its first reply", "s", took, _SIDES, _GOAL
             )
         ],
         [
@@ -35,18 +33,14 @@ def measure(rig: Rig) -> Result:
                 "From exec to the first reply, one worker",
                 "over bare FastAPI",
                 {side: Spread.ratio(of, took["bare FastAPI"]) for side, of in took.items()},
-                at_most(1.5),
+                {"service": _GOAL},
             )
         ],
         {"workers": "1"},
+        versions(project),
     )
 
 
-def _service(rig: Rig, project: Path) -> float:
-    with rig.service(project) as server:
-        return server.started_in
-
-
-def _bare(rig: Rig, project: Path) -> float:
-    with rig.rival(project, "bare:app") as server:
+def _start(rig: Rig, project: Path, side: str) -> float:
+    with rig.side(project, side) as server:
         return server.started_in

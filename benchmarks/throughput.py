@@ -3,90 +3,82 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from itertools import count
 from pathlib import Path
 
 from .result import Bars, Figure, Goal, Result, Spread, at_least, at_most
-from .rig import Load, Rig, Server
+from .rig import SIDES, Offered, Rig
+from .surroundings import versions
+from .wrk import Load
 
 TITLE = "Throughput"
 
 _CLIENTS = 32
-_SIDES = {
-    "service": "",
-    "bare FastAPI": "bare:app",
-    "bare FastAPI, no router": "bare:direct",
-    "raw ASGI": "floor:app",
-    "tutorial recipe": "tutorial:app",
-}
+_BARE = "bare FastAPI"
+_ENOUGH = at_least(0.85)
 
 
 def measure(rig: Rig) -> Result:
-    """Let all sides answer as much as they can, then two of them half as much."""
+    """Let all sides answer as much as they can, then offer two of them half as much."""
     project = rig.project(archetype="minimal")
-    peaks = rig.interleave({side: _peak(rig, project, side) for side in _SIDES})
-    rates = {side: [load.good for load in loads] for side, loads in peaks.items()}
-    half = Spread.of(rates["service"]).median / 2
-    calm = rig.interleave(
-        {side: _at(rig, project, side, half) for side in ("service", "bare FastAPI")}
-    )
-    p99 = {side: [load.p99 for load in loads] for side, loads in calm.items()}
+    with rig.apart():
+        peaks = rig.interleave({side: _peak(rig, project, side) for side in SIDES})
+        rates = {side: [load.good for load in loads] for side, loads in peaks.items()}
+        half = Spread.of(rates["service"]).median / 2
+        calm = rig.interleave({side: _at(rig, project, side, half) for side in ("service", _BARE)})
 
     def over(rival: str, goal: Goal | None = None) -> Figure:
-        return Figure(
-            f"service over {rival}",
-            Spread.ratio(rates["service"], rates[rival]),
-            goal,
-            beside={side: f"{Spread.of(rates[side]).median:,.0f}/s" for side in ("service", rival)},
-        )
+        return Figure.of(f"service over {rival}", "/s", rates, ("service", rival), goal)
 
-    bare = rates["bare FastAPI"]
+    def at_half(name: str, unit: str, of: Callable[[Offered], float], goal: Goal | None) -> Figure:
+        found = {side: [of(one) for one in seen] for side, seen in calm.items()}
+        name = f"{name} at half load, over bare FastAPI at that rate"
+        return Figure.of(name, unit, found, ("service", _BARE), goal)
+
+    late = Spread.of([seen.late for of in calm.values() for seen in of]).median
     return Result(
         [
-            over("bare FastAPI", at_least(0.85)),
+            over(_BARE, _ENOUGH),
             over("bare FastAPI, no router"),
             over("tutorial recipe", at_least(3.0)),
             over("raw ASGI"),
-            Figure(
-                "99th percentile at half load, over bare FastAPI asked as often",
-                Spread.ratio(p99["service"], p99["bare FastAPI"]),
-                at_most(1.3),
-                beside={side: f"{Spread.of(of).median:.1f} ms" for side, of in p99.items()},
-            ),
+            at_half("99th percentile", "ms", lambda seen: seen.p99, at_most(1.3)),
+            at_half("median", "ms", lambda seen: seen.p50, None),
+            at_half("replies", "/s", lambda seen: seen.reached, None),
         ],
         [
             Bars(
                 "throughput",
                 "Requests a second, one worker",
                 "over bare FastAPI",
-                {side: Spread.ratio(of, bare) for side, of in rates.items()},
-                at_least(0.85),
+                {side: Spread.ratio(of, rates[_BARE]) for side, of in rates.items()},
+                {"service": _ENOUGH},
             )
         ],
-        {"clients": str(_CLIENTS), "half load": f"{half:,.0f}/s"},
+        {
+            "clients": str(_CLIENTS),
+            "processors": "one for the load, the others for server and worker",
+            "offered as half load": f"{half:,.0f}/s at random times, the same for both",
+            "lateness of the generator, 99th percentile": f"{late:.2f} ms",
+        },
+        versions(project, "wrk"),
+        rig.seconds,
     )
-
-
-def _running(rig: Rig, project: Path, side: str) -> AbstractContextManager[Server]:
-    app = _SIDES[side]
-    return rig.rival(project, app) if app else rig.service(project)
 
 
 def _peak(rig: Rig, project: Path, side: str) -> Callable[[], Load]:
     def run() -> Load:
-        with _running(rig, project, side) as server:
+        with rig.side(project, side) as server:
             return rig.load(server, clients=_CLIENTS)
 
     return run
 
 
-def _at(rig: Rig, project: Path, side: str, rate: float) -> Callable[[], Load]:
-    def run() -> Load:
-        with _running(rig, project, side) as server:
-            return rig.load(server, clients=_CLIENTS, script=_paced(_CLIENTS / rate))
+def _at(rig: Rig, project: Path, side: str, rate: float) -> Callable[[], Offered]:
+    seeds = count()
+
+    def run() -> Offered:
+        with rig.side(project, side) as server:
+            return rig.offer(server, rate, next(seeds))
 
     return run
-
-
-def _paced(seconds: float) -> str:
-    return f"function delay() return math.random(0, {round(2000 * seconds)}) end"

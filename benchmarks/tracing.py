@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from .instructions import count
+from .instructions import TURNS, count
 from .result import Bars, Figure, Result, Spread, at_most
-from .rig import Load, Rig
+from .rig import Rig
+from .surroundings import versions
+from .wrk import Load
 
 TITLE = "Tracing"
 
 _CLIENTS = 32
 _OFF, _INSTALLED = "tracing: no", "tracing: yes, sent nowhere"
-_RATIOS = {"no request": "0", "10 percent": "0.1", "100 percent": "1"}
+_RATIOS = {"no request traced": "0", "10 percent traced": "0.1", "100 percent traced": "1"}
 
 
 def measure(rig: Rig) -> Result:
@@ -27,34 +30,41 @@ def measure(rig: Rig) -> Result:
             sides[name] = _peak(rig, traced, endpoint, ratio)
         loads = rig.interleave(sides)
     rates = {side: [load.good for load in of] for side, of in loads.items()}
-    ratios = {side: Spread.ratio(of, rates[_OFF]) for side, of in rates.items() if side != _OFF}
     requests = 400 if rig.quick else 1600
     # Not of the throughput: a hundredth can't be told from the noise there.
-    counts = [count(project, "service", rig.folder, requests) for project in (traced, without)]
+    counts = rig.interleave(
+        {
+            side: partial(count, project, "service", rig.folder, requests)
+            for side, project in ((_INSTALLED, traced), (_OFF, without))
+        },
+        TURNS,
+    )
     return Result(
         [
-            Figure(
+            Figure.of(
                 f"instructions a request, {_INSTALLED}",
-                Spread.of([counts[0] / counts[1]]),
+                "instructions",
+                counts,
+                (_INSTALLED, _OFF),
                 at_most(1.01),
-                beside={
-                    side: f"{instructions / 1000:,.0f} thousand"
-                    for side, instructions in zip((_INSTALLED, _OFF), counts, strict=True)
-                },
             ),
             *(
-                Figure(
-                    f"throughput, {side}" if side == _INSTALLED else f"throughput, {side} traced",
-                    ratio,
-                    beside={
-                        name: f"{Spread.of(rates[name]).median:,.0f}/s" for name in (side, _OFF)
-                    },
-                )
-                for side, ratio in ratios.items()
+                Figure.of(f"throughput, {side}", "/s", rates, (side, _OFF))
+                for side in rates
+                if side != _OFF
             ),
         ],
-        [Bars("tracing", "Throughput with traces", f"over `{_OFF}`", ratios)],
-        {"clients": str(_CLIENTS)},
+        [
+            Bars(
+                "tracing",
+                "Throughput with traces",
+                f"over `{_OFF}`",
+                {side: Spread.ratio(of, rates[_OFF]) for side, of in rates.items()},
+            )
+        ],
+        {"clients": str(_CLIENTS), "requests counted": f"{requests:,}"},
+        versions(traced, "opentelemetry-sdk", "wrk", "Valgrind"),
+        rig.seconds,
     )
 
 

@@ -98,10 +98,12 @@ async def microseconds(run: Run, times: int) -> float:
 async def measure(breaker: Any, rounds: int, times: int) -> dict[str, list[tuple[float, float]]]:
     """Of each case a pair for each round: plain, guarded."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in cases(breaker)}
-    for _ in range(rounds):
+    for turn in range(rounds):
         for name, (guarded, unguarded) in cases(breaker).items():
-            pair = await microseconds(unguarded, times), await microseconds(guarded, times)
-            found[name].append(pair)
+            took = {}
+            for run in (unguarded, guarded)[:: 1 if turn % 2 == 0 else -1]:
+                took[run] = await microseconds(run, times)
+            found[name].append((took[unguarded], took[guarded]))
     return found
 
 

@@ -5,8 +5,10 @@ Run with the Python of a generated service, in its folder:
 
     .venv/bin/python upstream_calls.py <url> <rounds> <calls in a round> <tasks> <paths>
 
-Both ask for so many different paths, in turns, by so many tasks at a time. Prints as JSON the calls
-a second of each, round by round: by the clock, and by the processor time of this process.
+Both ask for so many different paths, in turns, by so many tasks at a time, as a worker does while
+it serves a request: with metrics that are shared over processes, and the request's id to pass on.
+Prints as JSON the calls a second of each, round by round: by the clock, and by the processor time
+of this process.
 """
 
 import asyncio
@@ -41,7 +43,14 @@ async def rates(get: Get, calls: int, tasks: int, paths: Iterator[str]) -> tuple
 async def main(url: str, rounds: int, calls: int, tasks: int, paths: int) -> None:
     """Let both take turns, the first round for nothing."""
     package = next(Path.cwd().glob("src/*/chassis")).parent.name
-    outbound = importlib.import_module(f"{package}.chassis.outbound")
+    load, output = importlib.import_module, sys.stdout  # which becomes the log's
+    load(f"{package}.chassis.server.master").load(load(f"{package}.settings").Settings)
+    load(f"{package}.chassis.metrics").become(0)
+    context = load(f"{package}.chassis.context")
+    context.current.set(
+        context.RequestContext("01890a5d-ac96-774b-bcce-b302099a8057", None, "GET", "/")
+    )
+    outbound = load(f"{package}.chassis.outbound")
     asked = (f"/charges/{number % paths}" for number in count())
     found = {"httpx2": [], "upstream": []}
     async with (
@@ -54,7 +63,9 @@ async def main(url: str, rounds: int, calls: int, tasks: int, paths: int) -> Non
                 seen = await rates(sides[name], calls, tasks, asked)
                 if turn:
                     found[name].append(seen)
-    sys.stdout.write(json.dumps(found))
+    load(f"{package}.chassis.metrics").remove()
+    output.write(json.dumps(found))
+    output.flush()
 
 
 uvloop.run(main(sys.argv[1], *map(int, sys.argv[2:])))

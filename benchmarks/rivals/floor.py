@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""The floor: the same reply without a framework. Nothing in Python under this server is faster."""
+"""The floor: the same body without a framework. Nothing in Python under this server is faster."""
 
 from starlette.types import Receive, Scope, Send
 

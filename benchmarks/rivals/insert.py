@@ -3,7 +3,7 @@
 
 The row is that of a payment, stored in a transaction of its own; there are no idempotency key, no
 event, and nothing around the application. `DATABASE_URL` and `POOL_SIZE` come from the environment,
-the table from `payments`, which the service's migrations have made.
+the table is made like that of `payments`, which the service's migrations have made.
 """
 
 import os
@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Column, DateTime, MetaData, String, Table, Uu
 from sqlalchemy.ext.asyncio import create_async_engine
 
 TABLE = Table(
-    "bare_payments",
+    "bare_payments_rival",
     MetaData(),
     Column("id", Uuid, primary_key=True),
     Column("status", String(16)),

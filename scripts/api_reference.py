@@ -41,7 +41,7 @@ def lines(data: Described) -> Iterator[str]:
             yield from enum_lines(enum)
     yield from ("", "### Endpoints", "", "On the management port; see [Health](health.md#probes).")
     endpoints = (
-        (code(one["path"]), code(one["source"]), f"`{one['up']}`, `{one['down']}`", one["meaning"])
+        (code(one["path"]), code(one["source"]), statuses(one), one["meaning"])
         for one in data["endpoints"]
     )
     yield from table(("path", "source", "status", "meaning"), endpoints)
@@ -51,6 +51,12 @@ def lines(data: Described) -> Iterator[str]:
     )
     yield from table(("setting", "source", "default", "meaning"), switches)
     yield ""
+
+
+def statuses(endpoint: Described) -> str:
+    """What an endpoint may say, those that the source has as well first."""
+    said = (endpoint["up"], endpoint["down"], *endpoint.get("others", ()))
+    return ", ".join(code(status) for status in said)
 
 
 def class_lines(one: Described) -> Iterator[str]:

@@ -132,3 +132,18 @@ def test_the_drawing_is_in_its_box(variant: tuple[Path, Mapping[str, str]]) -> N
     assert {len(line) for line in box} == {68}
     assert not re.search(r" +$", page, re.MULTILINE)
     assert "\n\n\n" not in page
+
+
+def test_a_page_that_is_named_is_there_or_said_to_be_the_templates(
+    variant: tuple[Path, Mapping[str, str]],
+) -> None:
+    """In whatever file: a service has two pages of its own."""
+    project, _ = variant
+    for path in sorted(project.rglob("*")):
+        if not path.is_file() or path.suffix == ".onnx" or "tests" in path.parts[-4:-1]:
+            continue
+        lines = path.read_text("utf-8").splitlines()
+        for number, line in enumerate(lines):
+            around = " ".join(lines[max(number - 1, 0) : number + 2])
+            for page in re.findall(r"\bdocs/[\w-]+\.md\b", line):
+                assert (project / page).exists() or "template" in around, f"{path}: {page}"

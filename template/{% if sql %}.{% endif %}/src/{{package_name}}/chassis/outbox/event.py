@@ -26,7 +26,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One event. What a consumer may rely on is in docs/events.md."""
+    """One event. What a consumer may rely on is in docs/events.md of the template."""
 
     topic: str
     """What it is about, e.g. ``payments``."""

@@ -38,6 +38,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
     "`minimal`": {"archetype": "minimal"},
     "`inference`": {"archetype": "inference"},
     "Python 3.12": {"python_version": "3.12"},
+    "Python 3.11": {"python_version": "3.11"},
 }
 """Answers that others' defaults depend on."""
 
@@ -120,7 +121,7 @@ def choices_of(choices: Any) -> str:
         about = [label.partition(": ")[2]] if ": " in label else []
         if isinstance(choice, dict) and "validator" in choice:
             text = questionnaire.ENVIRONMENT.from_string(choice["validator"])
-            about.append(f"but {text.render(payments=True, python_version='3.12')}")
+            about.append(f"but {text.render(payments=True, python_version='3.11 or 3.12')}")
         shown.append(f"`{value}`" + (f" ({'; '.join(about)})" if about else ""))
     return ", ".join(shown)
 

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 
+import questionnaire
 import support
 
 TEMPLATE = support.REPOSITORY / "template"
@@ -34,3 +35,20 @@ def test_the_exit_codes_are_those_of_the_code() -> None:
         }
         assert expected.items() <= found.items()
     assert listed == {0, 1, 2, 3, 78, 255}
+
+
+def test_each_question_stands_in_the_readme() -> None:
+    """With all that copier asks, and nothing else."""
+    readme = (support.REPOSITORY / "README.md").read_text("utf-8")
+    rows = readme.partition("\n| question | default | |\n")[2].partition("\n\n")[0]
+    listed = [
+        name for row in rows.splitlines()[1:] for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    ]
+    asked = {
+        name
+        for name, question in questionnaire.QUESTIONS.items()
+        if question.get("when") is not False and question.get("ask", True)
+    }
+
+    assert len(listed) == len(set(listed))
+    assert set(listed) == asked

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,6 +148,24 @@ def test_the_narrowest_container(lab_image: Built, engine: Engine) -> None:
         assert container.execute(*check, "ready", check=False).startswith("200")
         assert container.execute(*check, check=False).startswith("503")
         eventually(lambda: container.inspect()["State"]["Health"]["Status"] == "unhealthy", 20)
+
+
+def test_the_commands_of_the_page(default_image: Built, engine: Engine) -> None:
+    """As they stand there they start the default service, on a database that is migrated first."""
+    page = (support.REPOSITORY / "docs/container.md").read_text("utf-8")
+    (block,) = re.findall(r"^```console\n(\$ docker run .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    volume = f"ballast-test-{uuid.uuid4().hex[:12]}"
+    block = block.replace("payments:", f"{volume}:").replace("--publish 8000:8000", "")
+    block = block.replace("\\\n", "")
+    migrate, serve = (shlex.split(each)[2:] for each in block.split("$ ")[1:])
+    assert migrate.index("payment-api") == migrate.index("alembic") - 1
+    assert serve.pop() == "payment-api"
+    try:
+        engine("run", *(default_image.tag if word == "payment-api" else word for word in migrate))
+        with engine.run(default_image.tag, *serve) as container:
+            container.wait_ready()
+    finally:
+        engine("volume", "rm", "--force", volume)
 
 
 def test_a_stop_under_load_loses_nothing(

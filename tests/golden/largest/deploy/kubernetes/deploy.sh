@@ -15,7 +15,7 @@ job=--selector=app.kubernetes.io/name=payment-api,app.kubernetes.io/component=mi
 kubectl delete --filename="$manifests" "$job" --ignore-not-found
 kubectl apply --filename="$manifests" --selector='app.kubernetes.io/component!=api'
 if ! kubectl get secret payment-api-secrets "${in_namespace[@]}" > /dev/null; then
-    echo "Make the Secret, as docs/kubernetes.md says; the migration waits for it." >&2
+    echo "The migration waits for the Secret payment-api-secrets: make it, each key a setting (database_url, redis_url)." >&2
 fi
 echo "Migrating ..."
 until

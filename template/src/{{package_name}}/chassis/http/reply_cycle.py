@@ -6,7 +6,6 @@ piece has it by then, and the head of any other goes out by itself.
 """
 
 import asyncio
-from functools import lru_cache
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import (
@@ -18,11 +17,25 @@ from uvicorn.protocols.http.httptools_impl import (
 
 REPLY_LINES = "chassis.reply_lines"
 """An extension of ASGI: headers that the application has checked, as bytes, with the start."""
-EXTENSIONS = {REPLY_LINES: dict[str, object]()}
+EXTENSIONS = {REPLY_LINES: dict[object, object]()}
 
 _BODILESS = (204, 304)
 _SMALL_BODY = 64 * 1024  # bytes; putting a larger one behind its head costs more than a packet
+
+_LENGTH, _ENCODING, _CONNECTION = b"content-length", b"transfer-encoding", b"connection"
+
+_REPEATED = frozenset(
+    b"access-control-allow-credentials access-control-allow-origin access-control-expose-headers "
+    b"allow cache-control connection content-encoding content-language content-length content-type "
+    b"date retry-after server transfer-encoding vary".split()
+)
+"""Names whose lines are remembered, because most replies have the same ones.
+
+No others: what differs with each reply would push these out, and cookies and links may be secrets.
+"""
 _SHORT_VALUE = 128  # bytes; longer ones aren't remembered
+_MOST_LINES = 512
+_lines: dict[tuple[bytes, bytes], tuple[bytes, bytes | None]] = {}
 
 
 class ReplyCycle(RequestResponseCycle):
@@ -52,38 +65,45 @@ class ReplyCycle(RequestResponseCycle):
             self.transport.write(head)
 
     def _begin(self, message: Any) -> None:
+        # Nothing has changed until the whole head is good: one that isn't may be replaced.
         status: int = message["status"]
         lines = [STATUS_LINE[status]]
-        for name, value in self.default_headers:
-            lines.append(_line(name, value)[0])
-        closes = False
-        for name, value in message.get("headers", ()):
-            make = _line if len(value) <= _SHORT_VALUE else _line.__wrapped__
-            line, kind = make(name, value)
+        keep_alive, says_close = self.keep_alive, False
+        length = 0
+        chunked: bool | None = None
+        # The server's own among them: it says `close` to everybody before it leaves.
+        for header in [*self.default_headers, *message.get("headers", ())]:
+            try:
+                line, kind = _lines[header]
+            except (KeyError, TypeError):  # TypeError: a list, or a bytearray
+                line, kind = _line(*header)
+            if kind is not None:
+                value = header[1]
+                if kind == _LENGTH:
+                    if chunked is None:
+                        length, chunked = int(value), False
+                elif kind == _ENCODING:
+                    if value.lower() == b"chunked":
+                        length, chunked = 0, True
+                elif b"close" in (tokens := _tokens(value)):
+                    keep_alive = False
+                    if len(tokens) == 1:
+                        continue  # once is enough, whoever says it
+                    says_close = True
             lines.append(line)
-            if kind == b"content-length" and self.chunked_encoding is None:
-                self.expected_content_length = int(value)
-                self.chunked_encoding = False
-            elif kind == b"transfer-encoding" and value.lower() == b"chunked":
-                self.expected_content_length = 0
-                self.chunked_encoding = True
-            elif kind == b"connection" and _says_close(value):
-                self.keep_alive = False
-                closes = True
-        self.response_started = True
-        self.waiting_for_100_continue = False
-        if not self.keep_alive and not closes:
+        if not keep_alive and not says_close:
             lines.append(b"connection: close\r\n")
-        if (
-            self.chunked_encoding is None
-            and self.scope["method"] != "HEAD"
-            and status not in _BODILESS
-        ):
-            self.chunked_encoding = True
+        if chunked is None and self.scope["method"] != "HEAD" and status not in _BODILESS:
+            chunked = True
             lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(message.get(REPLY_LINES, b""))
         lines.append(b"\r\n")
         self._head = b"".join(lines)
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        self.keep_alive = keep_alive
+        self.expected_content_length = length
+        self.chunked_encoding = chunked
         _turn.ends_with(self)
 
     def _is_the_whole_body(self, message: Any) -> bool:
@@ -135,20 +155,24 @@ class _Turn:
 _turn = _Turn()
 
 
-@lru_cache(maxsize=512)  # most headers are the same with every reply
-def _line(name: bytes, value: bytes) -> tuple[bytes, bytes | None]:
+def _line(given: bytes, value: bytes) -> tuple[bytes, bytes | None]:
     """A header as it is sent, and its name if it tells the server something too.
 
     Raises RuntimeError, as Uvicorn does, for what would break out of the line.
     """
-    if HEADER_RE.search(name):
+    if HEADER_RE.search(given):
         raise RuntimeError("Invalid HTTP header name.")
     if HEADER_VALUE_RE.search(value):
         raise RuntimeError("Invalid HTTP header value.")
-    name = name.lower()
-    kind = name if name in (b"content-length", b"transfer-encoding", b"connection") else None
-    return b"%s: %s\r\n" % (name, value), kind
+    name = bytes(given).lower()
+    kind = name if name in (_LENGTH, _ENCODING, _CONNECTION) else None
+    line = b"%s: %s\r\n" % (name, value), kind
+    if name in _REPEATED and len(value) <= _SHORT_VALUE:
+        if len(_lines) >= _MOST_LINES:
+            _lines.clear()  # what is repeated is soon back
+        _lines[bytes(given), bytes(value)] = line
+    return line
 
 
-def _says_close(value: bytes) -> bool:
-    return b"close" in [token.strip() for token in value.lower().split(b",")]
+def _tokens(value: bytes) -> list[bytes]:
+    return [token.strip() for token in value.lower().split(b",")]

@@ -105,7 +105,7 @@ class Exchange:
         """
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            self._complete_headers(message)
+            message = self._with_all_headers(message)
         elif message.get("more_body", False):
             return self._send_piece(message)
         elif self.oversized:
@@ -114,9 +114,14 @@ class Exchange:
             self.finish()
         return self._reply(message)
 
-    def _complete_headers(self, message: Message) -> None:
-        """Add what every reply has: as it is sent, if our own server takes it so, or by name."""
+    def _with_all_headers(self, message: Message) -> Message:
+        """Add what every reply has: as it is sent, if our own server takes it so, or by name.
+
+        The message itself is the application's, which may send it again for another request.
+        """
         given = message.get("headers", ())
+        if given.__class__ is not list:
+            given = list(given)  # it may be an iterator: what is looked at here would be gone
         middleware = self._middleware
         request_id = self.context.request_id
         if (
@@ -125,20 +130,18 @@ class Exchange:
             and middleware.reply_names.isdisjoint(dict(given))
         ):
             line = b"x-request-id: %s\r\n" % request_id.encode()
-            message[REPLY_LINES] = line + middleware.reply_lines
-            return
+            return {**message, "headers": given, REPLY_LINES: line + middleware.reply_lines}
         headers = complete_headers(given, request_id, middleware.reply_headers)
         if self.oversized:
             headers.append((b"connection", b"close"))
-        message["headers"] = headers
+        return {**message, "headers": headers}
 
     async def refuse(self, status: int, detail: str, headers: Iterable[Header] = ()) -> None:
         """Answer with a problem instead of what the application would have said.
 
         When the reply had begun there is nothing left to say.
         """
-        if self.status:
-            await self.break_off()
+        if self.status and await self.break_off():
             return
         body = problem_bytes(status, detail=detail, request_id=self.context.request_id)
         start = {
@@ -157,14 +160,18 @@ class Exchange:
             await cors.send(start, self.send, HeadersView(scope=self._scope))
         await self.send({"type": "http.response.body", "body": body})
 
-    async def break_off(self) -> None:
-        """Send what there is of a reply that won't be completed.
+    async def break_off(self) -> bool:
+        """Send what there is of a reply that won't be completed; False if it hasn't even begun.
 
         The server, which sees an incomplete reply, then closes the connection, so that the client
         can't take it for a whole one.
         """
         if not self.complete:
-            await self._reply({"type": "http.response.body", "body": b"", "more_body": True})
+            try:
+                await self._reply({"type": "http.response.body", "body": b"", "more_body": True})
+            except RuntimeError:  # it hasn't taken the head, with a line break in it for example
+                self.status = 0
+        return self.status != 0
 
     def finish(self) -> None:
         """Hand the request over to be counted and logged, once."""

@@ -191,9 +191,9 @@ class RequestMiddleware:
 
     async def _unanswered(self, exchange: Exchange) -> None:
         """The application has returned and never replied, or not to the end."""
-        if exchange.status:
-            await exchange.break_off()
-        elif not exchange.hung_up:
+        if exchange.status and await exchange.break_off():
+            return
+        if not exchange.hung_up:
             _log.error("no reply from the application")
             await exchange.refuse(500, UNEXPECTED)
 

@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.types import Scope
-from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from .. import logs, metrics
@@ -24,11 +23,21 @@ from .reply_cycle import EXTENSIONS, ReplyCycle
 
 _CLOSE = (b"connection", b"close")
 
-# Uvicorn's method names the class of the cycles that it makes: it is to find ours by that name.
-_on_headers_complete = FunctionType(
-    HttpToolsProtocol.on_headers_complete.__code__,
-    {**httptools_impl.__dict__, "RequestResponseCycle": ReplyCycle},
-)
+
+def _with_our_cycle(method: Any) -> FunctionType:
+    """Uvicorn's method as it is, but where it names the class of the cycles it finds ours.
+
+    Should another Uvicorn name it otherwise, replies are Uvicorn's own: as right, in two writes.
+    """
+    names = {**method.__globals__, "RequestResponseCycle": ReplyCycle}
+    ours = FunctionType(
+        method.__code__, names, method.__name__, method.__defaults__, method.__closure__
+    )
+    ours.__kwdefaults__ = method.__kwdefaults__
+    return ours
+
+
+_on_headers_complete = _with_our_cycle(HttpToolsProtocol.on_headers_complete)
 
 _log = logs.get_logger("chassis.connection")
 
@@ -97,7 +106,6 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        cast("Scope", self.scope)["extensions"] = EXTENSIONS.copy()
         self._since = self.loop.time()
         self._in_head = True
         self._message_bytes = 0
@@ -124,6 +132,8 @@ class Protocol(HttpToolsProtocol):
             return  # its reply would be lost, after everything was done: RFC 9112, 9.6
         self._served = cycle
         if self.turn_away is None or not self._has_turned_away(cycle, self.turn_away):
+            if cycle.__class__ is ReplyCycle:  # Uvicorn's own would leave those headers out
+                cycle.scope["extensions"] = EXTENSIONS.copy()
             super()._start_asgi_task(cycle, app)
 
     def _has_turned_away(

@@ -142,14 +142,22 @@ class _Turn:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
-            self._begun = []
+            self._begun.clear()
             loop.call_soon(self._end)
         self._begun.append(cycle)
 
     def _end(self) -> None:
+        begun, loop = self._begun, self._loop
         self._loop = None
-        for cycle in self._begun:
-            cycle.write_head()
+        try:
+            while begun:
+                cycle = begun.pop()
+                if cycle._head:
+                    cycle.write_head()
+        finally:
+            if begun and loop is not None:  # a connection failed, which is nothing to the others
+                self._loop = loop
+                loop.call_soon(self._end)
 
 
 _turn = _Turn()

@@ -97,7 +97,7 @@ class Protocol(HttpToolsProtocol):
             self._refuse(400, "bad_request", "Invalid HTTP request received.")
         except HttpParserUpgrade:
             if self._should_upgrade():
-                self.handle_websocket_upgrade()
+                self._upgrade()
             else:
                 self._unsupported_upgrade_warning()
         self._message_bytes += self._reading
@@ -135,6 +135,18 @@ class Protocol(HttpToolsProtocol):
             if cycle.__class__ is ReplyCycle:  # Uvicorn's own would leave those headers out
                 cycle.scope["extensions"] = EXTENSIONS.copy()
             super()._start_asgi_task(cycle, app)
+
+    def _upgrade(self) -> None:
+        """Uvicorn's, which would answer in the middle of a reply, or on a connection that closes.
+
+        Then the client is told to close instead, and can ask again on another connection.
+        """
+        if self._is_replying:
+            self.cycle.keep_alive = False
+        elif not self.transport.is_closing():
+            self.handle_websocket_upgrade()
+            return
+        self.parser = _DEAF
 
     def _has_turned_away(
         self,

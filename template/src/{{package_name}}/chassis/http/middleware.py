@@ -6,7 +6,7 @@ that answers unhandled exceptions.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, cast
 
 from starlette.middleware.cors import CORSMiddleware
@@ -36,6 +36,9 @@ _PATH_LIMIT = 2048
 _RETRY_AFTER = [(b"retry-after", b"1")]
 _CLOSE = [(b"connection", b"close")]
 _STOPPING = "The service is stopping."
+
+# Whoever is served has a task. The function itself: a frame around it would be one more a request.
+_current_task = cast("Callable[[], asyncio.Task[object]]", asyncio.current_task)
 
 _log = logs.get_logger("chassis.request")
 
@@ -312,10 +315,6 @@ def identity_of(
     if source is None and identity.trace_id is not None:
         identity.trace_headers = trace_headers(scope)
     return identity
-
-
-def _current_task() -> asyncio.Task[object]:
-    return cast("asyncio.Task[object]", asyncio.current_task())
 
 
 def is_hang_up(error: BaseException) -> bool:

@@ -157,7 +157,8 @@ class Protocol(HttpToolsProtocol):
         # The next of a pipeline would be answered inside of this one's answer, and so on.
         if self.pipeline or self.flow.write_paused or cycle.scope["method"] == "HEAD":
             return False
-        reply = turn_away(cast("Scope", cycle.scope))
+        scope: Any = cycle.scope
+        reply = turn_away(scope)
         if reply is None:
             return False
         head, body = reply

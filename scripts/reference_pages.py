@@ -1,4 +1,4 @@
-"""Make the pages that list questions, endpoints and alerts, from what they are in the template.
+"""Make the pages that list questions, endpoints and alerts, and the runbook, from the template.
 
     .venv/bin/python scripts/reference_pages.py
 
@@ -23,6 +23,9 @@ import questionnaire  # noqa: E402 - stands there
 DOCS = REPOSITORY / "docs"
 TEMPLATE = REPOSITORY / "template"
 BEGIN, END = "<!-- made by scripts/reference_pages.py -->", "<!-- end -->"
+
+ALL_PARTS = {"database": "postgresql", "events": "redis", "auth": "jwt"}
+"""The answers of a service whose runbook has all that a runbook may have, but for models."""
 
 TOPICS = {
     "service": "The service",
@@ -230,19 +233,40 @@ def alerts() -> Iterator[str]:
     rows = (
         (
             f"[`{name}`](#{name.lower()})",
+            f"[runbook](runbook.md#{name.lower()})",
             rule["labels"]["severity"],
             rule.get("for", ""),
             having[name][0],
         )
         for name, rule in found.items()
     )
-    yield from table(("alert", "severity", "`for`", "where"), rows)
+    yield from table(("alert", "what to do", "severity", "`for`", "where"), rows)
     for name, rule in found.items():
         said = rule["annotations"]
         yield from ("", f"## {name}", "")
         yield f"{plain(said['summary'])}. {plain(said['description'])}"
+        yield f"[What to do](runbook.md#{name.lower()})."
         yield from ("", "```promql", rule["expr"].rstrip(), "```")
     yield ""
+
+
+def runbook() -> Iterator[str]:
+    """The runbook of a service with all parts, and what is different or more in others."""
+    given = ", ".join(code(f"{name}={value}") for name, value in ALL_PARTS.items())
+    yield from ("", f"Rendered for `payment-api` with {given}, and the other answers by default;")
+    yield "[Models](#models), at its end, with `archetype=inference`. With `deploy=[compose]` the"
+    yield "first block of commands is this one:"
+    page, compose, inference = (
+        questionnaire.rendered(
+            "docs/runbook.md.jinja",
+            questionnaire.answer({"service_name": "payment-api", **ALL_PARTS, **more}),
+        )
+        for more in ({}, {"deploy": "[compose]"}, {"archetype": "inference"})
+    )
+    yield from ("", (re.findall(r"^```sh\n.*?^```$", compose, re.MULTILINE | re.DOTALL))[0])
+    _, first, entries = page.partition("## First\n")
+    _, models, rest = inference.partition("## Models\n")
+    yield from ("", f"{first}{entries.rstrip()}", "", f"{models}{rest}")
 
 
 def plain(text: str) -> str:
@@ -278,7 +302,12 @@ def called(node: ast.Call) -> str:
     return ast.unparse(node.func)
 
 
-PAGES = {"questions.md": questions, "endpoints.md": endpoints, "alerts.md": alerts}
+PAGES = {
+    "questions.md": questions,
+    "endpoints.md": endpoints,
+    "alerts.md": alerts,
+    "runbook.md": runbook,
+}
 
 
 def main() -> int:

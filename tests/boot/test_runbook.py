@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import runbooks
+import sessions
 import support
 from boot.fixtures import Boot
 from boot.gateway import Gateway
@@ -103,3 +104,20 @@ def test_an_error_is_shown_by_what_was_raised(night: Night) -> None:
     (crash,) = (line for line in shown if line["request_id"] == night.request_id)
     assert crash["error"] == "RuntimeError"
     assert {"chassis.request", "access"} == {json.loads(it)["logger"] for it in about.splitlines()}
+
+
+def test_the_first_page_asks_the_same(night: Night) -> None:
+    """What is typed on the documentation's first page says why the service isn't ready."""
+    page = (support.REPOSITORY / "docs/index.md").read_text("utf-8")
+    typed = [step.command for step in sessions.steps(page) if isinstance(step, sessions.Step)]
+    ready, health = (it for it in typed if it is not None and it.startswith("curl"))
+    port = f"127.0.0.1:{night.service.management_port}"
+
+    said, whole = (
+        json.loads(runbooks.run("", it.replace("localhost:9000", port)).stdout)
+        for it in (ready, health)
+    )
+
+    assert said["reason"] == "lab: asked to refuse"
+    assert {"checks", "breakers", "workers"} <= set(whole)
+    assert whole["status"] == "OUT_OF_SERVICE"

@@ -111,14 +111,30 @@ def test_the_runbook_is_that_of_a_service(tmp_path: Path, render: Callable[..., 
     compare(vietnamese, english)
 
 
-def test_the_first_page_has_the_commands_of_the_readme() -> None:
-    """What one may type there is what one may type here."""
-    readme = BLOCK.finditer((support.REPOSITORY / "README.md").read_text("utf-8"))
-    known = [REMARK.sub(" #", found["code"]) for found in readme]
-    page = (DOCS / "vi/index.md").read_text("utf-8")
-    typed = [REMARK.sub(" #", found["code"]) for found in BLOCK.finditer(page)]
-    assert len(typed) == 2
-    assert [code for code in typed if code not in known] == []
+def test_the_first_page_has_what_the_english_one_has() -> None:
+    """Its sections down to the list of pages: commands, links, figures and rows."""
+    vietnamese, _, _ = (DOCS / "vi/index.md").read_text("utf-8").partition("\n## Thuật ngữ\n")
+    english, _, _ = (DOCS / "index.md").read_text("utf-8").partition("\n## All pages\n")
+    theirs = list(sections(english))
+    ours = list(sections(vietnamese, "../"))
+    assert len(ours) == len(theirs) == 5
+    for section, original in list(zip(ours, theirs, strict=True))[1:]:
+        assert section.code == original.code
+        assert section.inline == original.inline
+        assert pages(section) == pages(original)
+        assert section.items == original.items
+        assert section.paragraphs == original.paragraphs
+    assert figures(vietnamese) == figures(english)
+
+
+def figures(page: str) -> Counter[str]:
+    """The numbers in a page, however it parts their thousands."""
+    return Counter(re.findall(r"\d+", re.sub(r"(?<=\d)[.,](?=\d{3})", "", page)))
+
+
+def pages(section: Section) -> Counter[str]:
+    """The pages that a section links to; those that are translated have their own headings."""
+    return Counter(re.sub(r"#.*", "", link) for link in section.links.elements())
 
 
 def test_the_names_in_the_source_are_those_of_the_reference() -> None:

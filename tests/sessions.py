@@ -9,8 +9,8 @@ the lines below it are what is printed then. Comments before a block, unseen by 
 
 In what is printed, `...` stands for anything, on a line of its own for any lines; in another
 terminal other lines may come between.
-Ids, moments, process ids and the like are compared by their form; an id that a page shows is put
-into the commands as the one that was printed in its place.
+Ids, moments, process ids, counts and the like are compared by their form; an id that a page shows
+is put into the commands as the one that was printed in its place.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ _BLOCK = re.compile(
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 _PROMPT = re.compile(r"^@(\d+)@ ", re.MULTILINE)
 _ID = re.compile(r"01[0-9a-f]{6}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_COUNTS = ("answered", "different", "asked again", "payments", "replies", "events")
 _CHANGING = {
+    **{rf"\b{count}: \d+": rf"{count}: \d+" for count in _COUNTS},
     _ID.pattern: _ID.pattern,
     r"\b[0-9a-f]{32}\b": r"[0-9a-f]{32}",
     r"\d{4}-\d\d-\d\dT[\d:.]+Z": r"\d{4}-\d\d-\d\dT[\d:.]+Z",

@@ -23,6 +23,7 @@ from typing import Any
 PACKAGE = "payment_api"  # the default service's
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^ *```(.*)\n((?:.*\n)*?) *```$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ def blocks(text: str, language: str) -> list[Block]:
         Block(language, text.count("\n", 0, found.start(2)) + 1, found[2])
         for found in _BLOCK.finditer(text)
         if found[1] == language
+    ]
+
+
+def fences(text: str) -> list[Block]:
+    """All blocks of a page, indented ones and those that name no language included."""
+    return [
+        Block(found[1].strip(), text.count("\n", 0, found.start(2)) + 1, found[2])
+        for found in _FENCE.finditer(text)
     ]
 
 

@@ -1,12 +1,13 @@
-"""What the pages have one type is run by a test: by which, and what no other one runs."""
+"""What the pages show is run or compared by a test: by which, and what no other one runs."""
 
 import re
 import shlex
+import sys
 import tomllib
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import docs_code
 import pytest
 import sessions
 import support
@@ -16,10 +17,20 @@ ENTRIES: list[dict[str, str]] = tomllib.loads(
     (support.REPOSITORY / "tests/commands.toml").read_text("utf-8")
 )["block"]
 PAGES = (
-    *(support.REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "hooks/README.md")),
+    *(
+        support.REPOSITORY / name
+        for name in (
+            "README.md",
+            "CHANGELOG.md",
+            "CONTRIBUTING.md",
+            "SECURITY.md",
+            "UPGRADING.md",
+            "benchmarks/README.md",
+            "hooks/README.md",
+        )
+    ),
     *sorted((support.REPOSITORY / "docs").rglob("*.md")),
 )
-BLOCK = re.compile(r"^ *```(?:console|sh|bash|shell)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 MAKES_A_SERVICE = re.compile(r"^\$ (uvx copier copy .*<this repository> (\S+))$", re.MULTILINE)
 
 
@@ -28,34 +39,39 @@ def name_of(page: Path) -> str:
     return page.relative_to(support.REPOSITORY).as_posix()
 
 
-def blocks() -> Iterator[tuple[str, str]]:
-    """Each block, by its page and by its first line, without the prompt and what is said of it."""
+def shown() -> Iterator[tuple[str, str]]:
+    """Each block but Python's, by its page and its first line of words, without the prompt."""
     for page in PAGES:
-        for block in BLOCK.findall(page.read_text("utf-8")):
-            first = re.sub(r"\s+# .*", "", block.strip().splitlines()[0])
-            yield name_of(page), first.removeprefix("$ ")
+        for block in docs_code.fences(page.read_text("utf-8")):
+            if block.language != "python":  # tests/unit/test_docs_code.py runs those
+                first = next(line for line in block.code.splitlines() if re.search(r"\w", line))
+                yield name_of(page), re.sub(r"\s+# .*", "", first.strip()).removeprefix("$ ")
 
 
 def test_each_block_has_an_entry_and_each_entry_a_block() -> None:
     """One each, or one for all of a page."""
-    shown = Counter(blocks())
+    blocks = list(shown())
+    left = [(entry["page"], entry["first"]) for entry in ENTRIES if "first" in entry]
     whole = {entry["page"] for entry in ENTRIES if "first" not in entry}
-    listed = Counter((entry["page"], entry["first"]) for entry in ENTRIES if "first" in entry)
-
-    assert Counter({it: n for it, n in shown.items() if it[0] not in whole}) == listed
-    assert whole <= {page for page, _ in shown}
+    for page, line in blocks:
+        if page not in whole:
+            found = [each for each in left if each[0] == page and line.startswith(each[1])]
+            assert found, f"{page} shows this, and no test is named for it: {line}"
+            left.remove(max(found, key=lambda each: len(each[1])))
+    assert left == [], "no page shows this any more"
+    assert whole <= {page for page, _ in blocks}
 
 
 @pytest.mark.parametrize(
     "entry", ENTRIES, ids=lambda it: f"{it['page']} {it.get('first', '')}"[:60]
 )
 def test_the_named_test_is_there(entry: dict[str, str]) -> None:
-    """Or the reason why there is none."""
-    assert ("test" in entry) != ("unrun" in entry)
-    if "test" in entry:
-        path, _, function = entry["test"].partition("::")
+    """One that runs or compares what is shown, or is about it; or the reason why there is none."""
+    (kind,) = entry.keys() & {"test", "related", "unrun"}
+    if kind != "unrun":
+        path, _, function = entry[kind].partition("::")
         text = (support.REPOSITORY / path).read_text("utf-8")
-        assert re.search(rf"^def {re.escape(function)}\(", text, re.MULTILINE), entry["test"]
+        assert re.search(rf"^def {re.escape(function)}\(", text, re.MULTILINE), entry[kind]
 
 
 def services() -> list[tuple[str, str, str]]:
@@ -86,11 +102,12 @@ def test_the_doctor_says_of_that_file_what_the_page_says(
 ) -> None:
     """The page has the file, and all that is printed about it."""
     page = (support.REPOSITORY / "docs/doctor.md").read_text("utf-8")
-    (shown,) = (block for block in BLOCK.findall(page) if "--gunicorn" in block)
-    (content,) = re.findall(r"^for the file\n\n```\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    blocks = [block.code for block in docs_code.fences(page)]
+    (printed_there,) = (block for block in blocks if "--gunicorn" in block)
+    (content,) = (block for block in blocks if block.startswith("worker_class = "))
     file = tmp_path / "gunicorn.conf.py"
     file.write_text(content)
-    typed, *lines = shown.splitlines()
+    typed, *lines = printed_there.splitlines()
     command = shlex.split(typed.removeprefix("$ uv run ").replace(file.name, str(file)))
 
     done = support.run([".venv/bin/python", *command[1:]], installed(), check=False)
@@ -99,3 +116,17 @@ def test_the_doctor_says_of_that_file_what_the_page_says(
     expected = [line.replace(file.name, "...gunicorn.conf.py") for line in lines if line.strip()]
     sessions.aligned(expected, printed)
     assert done.returncode == 1
+
+
+def test_a_quick_measure_keeps_nothing() -> None:
+    """As `make bench QUICK=1` does with all of them."""
+    makes = support.run(["make", "-n", "bench", "QUICK=1", "ONLY=breaker"], support.REPOSITORY)
+    assert "python -m benchmarks --quick breaker" in makes.stdout
+    before = support.git(support.REPOSITORY, "status", "--porcelain")
+
+    done = support.run(
+        [sys.executable, "-m", "benchmarks", "--quick", "breaker"], support.REPOSITORY
+    )
+
+    assert "| median |" in done.stdout
+    assert support.git(support.REPOSITORY, "status", "--porcelain") == before

@@ -11,6 +11,7 @@ from typing import Any
 import kubernetes_variants
 import manifests
 import pytest
+import sessions
 import support
 from doctor import health_faults, honest_edits, image_faults, project_faults, server_faults
 from doctor.edits import OVERLAY, SETTINGS, Edit
@@ -32,6 +33,22 @@ BASES: Mapping[str, Mapping[str, str]] = {
     "every-feature": support.EVERY_FEATURE,
     "defaults": {},
 }
+DOCTOR = ["-m", "payment_api.chassis.doctor"]
+SHORT_GRACE = """\
+patches:
+  - target: { kind: Deployment }
+    patch: |-
+      apiVersion: apps/v1
+      kind: Deployment
+      metadata:
+        name: any
+      spec:
+        template:
+          spec:
+            terminationGracePeriodSeconds: 30
+"""
+"""What somebody has added to an overlay."""
+
 PARTS = 12
 """The edits are tried in so many parts, so that several processes can share them."""
 
@@ -107,6 +124,38 @@ def test_every_variant_is_sound(
     assert findings(document, "fail") == {}
     assert findings(document, "note") == {}
     assert document["summary"]["pass"] >= 28
+
+
+def test_the_page_shows_what_is_printed(
+    tmp_path: Path, python: Path, render: Callable[..., Path]
+) -> None:
+    """The whole list of a service on PostgreSQL, and the one fault that the page plants in it."""
+    page = (support.REPOSITORY / "docs/doctor.md").read_text("utf-8")
+    steps = [step for step in sessions.steps(page) if isinstance(step, sessions.Step)]
+    listing, fault = (
+        next(step for step in steps if step.command == typed)
+        for typed in ("make doctor", "make lint")
+    )
+    project = render(tmp_path / "service", {"database": "postgresql"})
+
+    sound = run(python, project, DOCTOR)
+    overlay = project / "deploy/kubernetes/overlays/production/kustomization.yaml"
+    overlay.write_text(overlay.read_text("utf-8") + SHORT_GRACE, "utf-8")
+    faulty = run(python, project, [*DOCTOR, "--quiet"])
+
+    compare(listing, sound)
+    assert sound.returncode == 0
+    compare(fault, faulty)
+    assert faulty.returncode == 1
+
+
+def compare(shown: sessions.Step, done: subprocess.CompletedProcess[str]) -> None:
+    """Line by line, but for the blank ones."""
+    expected, printed = (
+        [line.strip() for line in lines if line.strip()]
+        for lines in (shown.printed, done.stdout.splitlines())
+    )
+    sessions.aligned(expected, printed)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import docs_code
 import pytest
 import support
 from update import edits
@@ -166,7 +167,7 @@ def test_zero_is_no_trust(template: Path, project: Path) -> None:
 
 
 def test_a_conflict_is_listed_and_fails(template: Path, project: Path) -> None:
-    """A file of the template's that the user has edited in the same place."""
+    """A file of the template's that the user has edited in the same place; and git undoes it."""
     gunicorn = project / "gunicorn.conf.py"
     edits.replace(gunicorn, "preload_app = True", "preload_app = False  # ours")
     support.commit_all(project, "Our own work")
@@ -183,8 +184,18 @@ def test_a_conflict_is_listed_and_fails(template: Path, project: Path) -> None:
     assert "In conflict: both you and the template" in done.stdout
     assert "\n  gunicorn.conf.py\n" in done.stdout
     text = gunicorn.read_text("utf-8")
-    assert "# ours" in text
-    assert "# new" in text
+    page = (support.REPOSITORY / "docs/updates.md").read_text("utf-8")
+    listed, both, undo = (
+        next(it.code for it in docs_code.fences(page) if it.code.startswith(part))
+        for part in ("In conflict", "<<<<<<<", "git reset")
+    )
+    assert listed in done.stdout
+    assert both in text
+
+    assert state(project) != ""
+    support.run(["bash", "-c", undo], project)
+    assert state(project) == ""
+    assert "# ours" in gunicorn.read_text("utf-8")
 
 
 def test_a_file_with_edits_that_the_template_drops_is_kept(template: Path, project: Path) -> None:

@@ -34,7 +34,8 @@ NEXT = next_tag()
 def clone_with_history(destination: Path) -> Path:
     """The repository with a tag on each release, and on the working tree as it stands."""
     try:
-        clone: list[str | Path] = ["git", "clone", "--quiet", support.REPOSITORY, destination]
+        # Their tags are made below; a repository in which a release was made has them already.
+        clone = ["git", "clone", "--quiet", "--no-tags", str(support.REPOSITORY), str(destination)]
         subprocess.run(clone, capture_output=True, check=True)
         for one in RELEASES:
             if "commit" in one:

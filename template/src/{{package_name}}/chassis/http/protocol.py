@@ -89,7 +89,6 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Uvicorn's, which answers what isn't HTTP in plain text."""
-        self._unset_keepalive_if_required()
         self._reading = len(data)
         try:
             self.parser.feed_data(data)
@@ -177,15 +176,18 @@ class Protocol(HttpToolsProtocol):
         return True
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
-        # Idle, unless the next head has begun, which had to wait. Uvicorn's own timer stops at the
-        # first byte, be it a stray CRLF or the rest of a body that was answered early.
-        self._since = self.loop.time()
+        """Uvicorn's, without the timer that it arms for each reply: `cut_off_if_slow` comes anyway.
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Uvicorn's, for connections that are idle: the next head may have begun already."""
-        if not self._in_head:
-            super().timeout_keep_alive_handler()
+        That timer would stop at the first byte, be it a stray CRLF or the rest of a body that was
+        answered early.
+        """
+        self.server_state.total_requests += 1
+        # Idle from here on, unless the next head has begun, which had to wait.
+        self._since = self.loop.time()
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
 
     def cut_off_if_slow(
         self,
@@ -200,9 +202,10 @@ class Protocol(HttpToolsProtocol):
 
         All in seconds. `head_timeout` counts from the first byte of a head, or from the end of the
         reply before it; `idle_timeout` from the moment the connection fell idle; what is left of
-        a body that has been answered already has to come within it. `stall_timeout` is how long a
-        client may take nothing of a reply that is waiting for it. `body_timeout` counts from the
-        first byte of the head, and is for applications that have no deadline of their own.
+        a body that has been answered already has to come within it. Between two requests it is
+        the keep-alive timeout of Uvicorn's configuration. `stall_timeout` is how long a client
+        may take nothing of a reply that is waiting for it. `body_timeout` counts from the first
+        byte of the head, and is for applications that have no deadline of their own.
         """
         waited = now - self._since
         if self._has_stalled(now, stall_timeout):
@@ -213,7 +216,7 @@ class Protocol(HttpToolsProtocol):
         elif self._in_head and waited > head_timeout:
             detail = f"The request head took longer than {head_timeout:g} seconds."
             self._refuse(408, "slow_head", detail)
-        elif not self._in_head and waited > idle_timeout:
+        elif not self._in_head and waited > self._idle_seconds(idle_timeout):
             self.transport.close()
 
     def abort_if_unread(self) -> None:
@@ -229,6 +232,12 @@ class Protocol(HttpToolsProtocol):
     def _is_replying(self) -> bool:
         """Whether a request is being served, whose reply may have begun."""
         return self._served is not None and not self._served.response_complete
+
+    def _idle_seconds(self, timeout: float) -> float:
+        """How long the connection may be idle: less than the timeout once a request is over."""
+        cycle = self.cycle
+        is_over = cycle is not None and not cycle.more_body
+        return float(self.timeout_keep_alive) if is_over else timeout
 
     @property
     def _client_address(self) -> str | None:

@@ -1,4 +1,4 @@
-"""Observing into a histogram in a tenth of the time, for the one that every request observes.
+"""Observing into a histogram in a tenth of the time, for those that every request or call observes.
 
 prometheus-client takes a lock, looks for a fork and finds the value's place in its file again for
 each of the two numbers that an observation changes. Where one thread alone observes a series, after

@@ -1,9 +1,12 @@
 """What is measured of upstreams. Made on first use: the mode has to be settled before."""
 
+from collections.abc import Callable
 from functools import cache
 from http import HTTPStatus
 
 from prometheus_client import Counter, Gauge, Histogram
+
+from ..metrics.straight_to_file import observer
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _STATUSES = frozenset(HTTPStatus)
@@ -28,7 +31,7 @@ class UpstreamMetrics:
             multiprocess_mode="livesum",
         )
         # Finding a child by its labels costs more than observing; there are few, so keep them.
-        self._children: dict[tuple[str, str, int | str], Histogram] = {}
+        self._observers: dict[tuple[str, str, int | str], Callable[[float], None]] = {}
         self._gauges: dict[str, Gauge] = {}
 
     def in_flight(self, upstream: str) -> Gauge:
@@ -43,15 +46,18 @@ class UpstreamMetrics:
         self._retries.labels(upstream).inc()
 
     def attempted(self, upstream: str, method: str, outcome: int | str, seconds: float) -> None:
-        """Record an attempt: its status, or in a word why there is none."""
+        """Record an attempt: its status, or in a word why there is none.
+
+        In the thread of the event loop, to which the connections belong.
+        """
         known = method if method in _METHODS else "OTHER"
         key = (upstream, known, outcome)
-        child = self._children.get(key)
-        if child is None:
-            child = self._duration.labels(upstream, known, status_label(outcome))
+        observe = self._observers.get(key)
+        if observe is None:
+            observe = observer(self._duration.labels(upstream, known, status_label(outcome)))
             if isinstance(outcome, str) or outcome in _STATUSES:
-                self._children[key] = child
-        child.observe(seconds)
+                self._observers[key] = observe
+        observe(seconds)
 
 
 def status_label(outcome: int | str) -> str:

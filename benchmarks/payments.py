@@ -2,8 +2,9 @@
 
 `POST /payments` writes three rows in a transaction (the key with its reply, the payment, the event)
 and publishes the event afterwards; the others write one: in a route of the same service, and under
-bare FastAPI. All over HTTP, on the same PostgreSQL, with one worker and as many connections, each
-into a table of its own that is empty when a round begins.
+bare FastAPI. Two more routes of the service, which write three such rows and none, show where the
+processor time goes. All over HTTP, on the same PostgreSQL, with one worker and as many connections,
+into tables that are empty when a round begins.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _CLIENTS = 16
 _CONNECTIONS = 5
 _PAYMENT = "a payment"
 _SAME_STACK, _BARE = "one insert in the same service", "one insert under bare FastAPI"
+_INSERTS, _NOTHING = "three inserts in the same service", "no database in the same service"
 _A_MINUTE = 10_000
 _PROCESSORS = 2
 """What a pod may use of them, by default."""
@@ -84,6 +86,8 @@ def measure(rig: Rig) -> Result:
                 {
                     _PAYMENT: _posts(rig, database, ours, "/payments"),
                     _SAME_STACK: _posts(rig, database, ours, "/bare"),
+                    _INSERTS: _posts(rig, database, ours, "/bare/three"),
+                    _NOTHING: _posts(rig, database, ours, "/bare/none"),
                     _BARE: _posts(rig, database, theirs, "/payments"),
                 }
             )
@@ -106,13 +110,21 @@ def measure(rig: Rig) -> Result:
                 )
                 for side in (_SAME_STACK, _BARE)
             ),
-            Figure.of(
-                f"what {_A_MINUTE:,} payments a minute take of a pod's {_PROCESSORS} processors",
-                "percent",
-                share,
-                (_PAYMENT, _SAME_STACK),
-                at_most(10.0),
-                "itself",
+            *(
+                Figure.of(
+                    f"{_A_MINUTE:,} times {side}, in a minute, of a pod's {_PROCESSORS} processors",
+                    "percent",
+                    share,
+                    (side, beside),
+                    at_most(10.0) if side == _PAYMENT else None,
+                    "itself",
+                )
+                for side, beside in (
+                    (_PAYMENT, _SAME_STACK),
+                    (_INSERTS, _PAYMENT),
+                    (_SAME_STACK, _PAYMENT),
+                    (_NOTHING, _PAYMENT),
+                )
             ),
         ],
         [
@@ -141,7 +153,7 @@ def measure(rig: Rig) -> Result:
 
 
 def _lab(rig: Rig) -> Path:
-    """The service, with a route that inserts one row."""
+    """The service, with routes that insert one row, three, or none."""
     project = rig.project(archetype="payments", database="postgresql", service_name="payments-lab")
     package = project / "src/payments_lab"
     shutil.copy(LABS / "bare_insert.py", package)

@@ -65,6 +65,8 @@ class Protocol(HttpToolsProtocol):
     _since = 0.0
     """When the head began or, between two messages, when the connection fell idle."""
     _in_head = False
+    _has_ended = False
+    """Whether the latest request has, with its body; its reply may have come before."""
     _served: RequestResponseCycle | None = None
     """The request whose reply is next, while `cycle` is the latest: requests may be pipelined."""
     _reading = 0
@@ -107,6 +109,7 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self._since = self.loop.time()
         self._in_head = True
+        self._has_ended = False
         self._message_bytes = 0
         self._first_read = self._reading
 
@@ -125,6 +128,10 @@ class Protocol(HttpToolsProtocol):
             self._bound_complete_head()
         self._in_head = False
         _on_headers_complete(self)
+
+    def on_message_complete(self) -> None:
+        self._has_ended = True
+        super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self.transport.is_closing():
@@ -208,6 +215,8 @@ class Protocol(HttpToolsProtocol):
         byte of the head, and is for applications that have no deadline of their own.
         """
         waited = now - self._since
+        if self._has_ended:
+            idle_timeout = self.timeout_keep_alive
         if self._has_stalled(now, stall_timeout):
             self._abort()
         elif self._is_replying:
@@ -216,7 +225,7 @@ class Protocol(HttpToolsProtocol):
         elif self._in_head and waited > head_timeout:
             detail = f"The request head took longer than {head_timeout:g} seconds."
             self._refuse(408, "slow_head", detail)
-        elif not self._in_head and waited > self._idle_seconds(idle_timeout):
+        elif not self._in_head and waited > idle_timeout:
             self.transport.close()
 
     def abort_if_unread(self) -> None:
@@ -232,12 +241,6 @@ class Protocol(HttpToolsProtocol):
     def _is_replying(self) -> bool:
         """Whether a request is being served, whose reply may have begun."""
         return self._served is not None and not self._served.response_complete
-
-    def _idle_seconds(self, timeout: float) -> float:
-        """How long the connection may be idle: less than the timeout once a request is over."""
-        cycle = self.cycle
-        is_over = cycle is not None and not cycle.more_body
-        return float(self.timeout_keep_alive) if is_over else timeout
 
     @property
     def _client_address(self) -> str | None:

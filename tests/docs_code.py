@@ -52,6 +52,12 @@ def fences(text: str) -> list[Block]:
     ]
 
 
+def shown(page: Path, part: str) -> str:
+    """The code of the one block of a page that has this in it."""
+    (code,) = (block.code for block in fences(page.read_text("utf-8")) if part in block.code)
+    return code
+
+
 def overlooked(text: str) -> int:
     """How many blocks of code are written in a way that `blocks` doesn't find, such as indented."""
     begun = len(re.findall(r"```\s*(?:py|json)", text, re.IGNORECASE))

@@ -78,6 +78,13 @@ def steps(page: str) -> Iterator[Step | File]:
                 yield Step(terminal, command, tuple(printed))
 
 
+def typed(page: Path, part: str) -> tuple[str, list[str]]:
+    """The one command of a page that has this in it, and the lines that it prints."""
+    found = [step for step in steps(page.read_text("utf-8")) if isinstance(step, Step)]
+    (here,) = ((it.command, it.printed) for it in found if it.command and part in it.command)
+    return here[0], list(here[1])
+
+
 def pattern(line: str) -> re.Pattern[str]:
     """What a printed line has to look like; of blanks, there may be more or fewer."""
     found = ""

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import docs_code
 import pytest
+import sessions
 import support
 from update import edits
 from update.history import NEXT, RELEASED, copy_of
 
 LATER = "v99.0.0"
+PAGE = support.REPOSITORY / "docs/updates.md"
+HOOKS = support.REPOSITORY / "hooks/README.md"
 
 
 @pytest.fixture
@@ -59,6 +65,28 @@ def make(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return support.run(["make", "--no-print-directory", *words], project, check=False)
 
 
+def type_as_shown(project: Path, part: str, *before: str) -> subprocess.CompletedProcess[str]:
+    """Type the page's command with this in it, or in what it prints, and compare what is printed.
+
+    The releases are those of these tests; how many lines of a file have changed is another day's.
+    """
+    steps = [it for it in sessions.steps(PAGE.read_text("utf-8")) if isinstance(it, sessions.Step)]
+    (step,) = (it for it in steps if part in "\n".join([str(it.command), *it.printed]))
+    assert step.command is not None
+    done = support.run(shlex.split(step.command), project, check=False)
+    here = {
+        r"0\.6\.0": LATER[1:],
+        r"0\.5\.0": NEXT[1:],
+        r"\| +\d+ [+-]+$": "| ...",
+        r"\d+ files changed, .*": "4 files changed, ...",
+    }
+    expected = list(filter(None, step.printed))
+    for old, new in here.items():
+        expected = [re.sub(old, new, line) for line in expected]
+    sessions.aligned(expected, list(filter(None, done.stdout.splitlines())))
+    return done
+
+
 def state(project: Path) -> str:
     """What is different from the last commit."""
     return support.git(project, "status", "--porcelain")
@@ -67,16 +95,16 @@ def state(project: Path) -> str:
 def test_it_says_what_has_changed_and_what_is_left_to_do(template: Path, project: Path) -> None:
     """Breaking changes before, manual steps after; and the change is there."""
     asked = {"breaking": ["the sky is green"], "manual": ["paint it blue"]}
-    announce(template, "98.0.0", **asked, renames={"DAY": "NIGHT"})
+    announce(template, LATER[1:], **asked, renames={"DAY": "NIGHT"})
+    edits.append(template / "template/Makefile.jinja", "\n# New in this release.\n")
     release(template)
 
-    done = make(project, "update")
+    done = type_as_shown(project, "is different")
 
     assert done.returncode == 0, done.stderr
-    assert f"From {NEXT} to {LATER}." in done.stdout
-    assert "98.0.0 is different: the sky is green" in done.stdout
-    assert "98.0.0 renames DAY to NIGHT" in done.stdout
-    assert "Left to do, since 98.0.0: paint it blue" in done.stdout
+    assert f"{LATER[1:]} is different: the sky is green" in done.stdout
+    assert f"{LATER[1:]} renames DAY to NIGHT" in done.stdout
+    assert f"Left to do, since {LATER[1:]}: paint it blue" in done.stdout
     assert "chassis/capacity/sizing.py" in done.stdout
     assert "NEW_IN_THIS_RELEASE" in (
         project / edits.PACKAGE / "chassis/capacity/sizing.py"
@@ -103,23 +131,35 @@ def test_a_wrong_answer_is_told_in_a_line(project: Path) -> None:
 
 
 def test_an_answer_can_be_changed_without_a_newer_release(project: Path) -> None:
-    """What copier's options ask for is done, whether there is a newer release or not."""
+    """What copier's options ask for is done, whether there is a newer release or not.
+
+    It ends with what the page has one type then, which shows a service of the new answers.
+    """
     done = make(project, "update", "ARGS=--data tracing=true")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"From {NEXT} to {NEXT}." in done.stdout
-    assert f"--vcs-ref {NEXT} {project.parent / 'template'} ../fresh" in done.stdout
     assert "tracing: true" in (project / ".copier-answers.yml").read_text("utf-8")
+
+    block = docs_code.shown(PAGE, "../fresh")
+    here = block.replace("v0.1.0", NEXT).replace("<template>", str(project.parent / "template"))
+    copy, compare, take = here.splitlines()
+    assert f"  {copy}\n  {compare}\n" in done.stdout.replace("\\\n      ", "")
+    support.commit_all(project, "With another answer")
+    support.run([sys.executable, "-m", *shlex.split(copy)[1:]], project)  # without uvx
+    edits.append(project / "tests/conftest.py", "\n# ours\n")
+    assert "< # ours" in support.run(["bash", "-c", compare], project, check=False).stdout
+    support.run(["bash", "-c", take], project)
+    assert state(project) == "", "all of it is that of the new answers"
 
 
 def test_a_check_says_that_there_is_something_new(template: Path, project: Path) -> None:
     """For a pipeline: it fails, names the release and changes nothing."""
     release(template)
 
-    done = make(project, "update-check")
+    done = type_as_shown(project, "is there, this is")
 
     assert done.returncode != 0
-    assert f"{LATER} is there, this is {NEXT}: make update" in done.stdout
     assert state(project) == ""
 
 
@@ -139,12 +179,15 @@ def test_it_says_what_it_would_run_before_it_is_trusted(history: Path, tmp_path:
     """A release with a migration: nothing happens until the user has agreed."""
     project = support.render(history, tmp_path / "service", {"archetype": "minimal"}, RELEASED[1])
     support.commit_all(project, "The service as it was generated")
-    script = support.REPOSITORY / "template/ballast/update.py"
+    # It has no `make update` yet: the page has three lines for it.
+    typed = docs_code.shown(PAGE, "git clone").replace("<template>", str(history)).splitlines()
 
-    refused = support.run(["python3", script, "--to", NEXT[1:]], project, check=False)
+    support.run(["bash", "-c", typed[0]], project)
+    refused = support.run(["bash", "-c", typed[1]], project, check=False)
     untouched = state(project)
-    done = support.run(["python3", script, "--trust"], project, check=False)
+    done = support.run(["bash", "-c", typed[2]], project, check=False)
 
+    assert len(typed) == 3
     assert refused.returncode == 1
     assert "0.5.0 runs hooks/migrations/workspace.py, which moves the groups" in refused.stdout
     assert "make update TRUST=1" in refused.stdout
@@ -153,15 +196,29 @@ def test_it_says_what_it_would_run_before_it_is_trusted(history: Path, tmp_path:
     assert (project / "ballast/pyproject.toml").is_file()
 
 
+def test_a_migration_is_declared_as_the_page_on_hooks_says() -> None:
+    """As the one that was run above is."""
+    said = "moves the groups `chassis` and `tools` out of pyproject.toml"
+    example = {"v2.0.0": "v0.5.0", "name.py": "workspace.py", "does this and that": said}
+    for file in ("copier.yml", "releases.toml"):
+        _, *lines = docs_code.shown(HOOKS, f"# {file}").splitlines()
+        declared = "\n".join(line for line in lines if line != "_migrations:")
+        for old, new in example.items():
+            declared = declared.replace(old, new)
+        assert f"\n{declared}\n" in (support.REPOSITORY / file).read_text("utf-8")
+
+
 def test_zero_is_no_trust(template: Path, project: Path) -> None:
-    """`TRUST=0` says the opposite of `TRUST=1`."""
-    announce(template, "98.0.0", migrations={"sky.py": "paints the sky"})
+    """`TRUST=0` says the opposite of `TRUST=1`: the same as nothing."""
+    announce(template, LATER[1:], migrations={"sky.py": "paints the sky"})
     release(template)
 
+    silent = type_as_shown(project, "runs hooks")
     done = make(project, "update", "TRUST=0")
 
-    assert done.returncode != 0
-    assert "98.0.0 runs hooks/migrations/sky.py, which paints the sky" in done.stdout
+    assert done.returncode == silent.returncode != 0
+    assert done.stdout == silent.stdout
+    assert f"{LATER[1:]} runs hooks/migrations/sky.py, which paints the sky" in done.stdout
     assert "Nothing has been changed." in done.stdout
     assert state(project) == ""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sessions
 import support
 
 sys.path.insert(0, str(support.REPOSITORY / "hooks/migrations"))
@@ -141,6 +142,16 @@ def test_a_dry_run_changes_nothing(name: str, project: Path) -> None:
     assert changed != before
     assert again.stdout == ""
     assert files(project) == changed
+
+
+def test_the_page_on_hooks_shows_what_a_dry_run_says(project: Path) -> None:
+    """As it is typed, in a service whose groups stand in its `pyproject.toml`."""
+    command, printed = sessions.typed(support.REPOSITORY / "hooks/README.md", "--dry-run")
+    here = command.replace("<this repository>", str(support.REPOSITORY))
+
+    done = support.run(["bash", "-c", here], project)
+
+    assert done.stdout.splitlines() == printed
 
 
 @pytest.mark.parametrize("name", NAMES)

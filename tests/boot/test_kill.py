@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import time
 
+import docs_code
 import pytest
+import support
 from boot.fixtures import Boot, Lossless
-from boot.harness import eventually
+from boot.harness import Record, Service, eventually
 from boot.load import FRESH, MIXED, Load
 
 pytestmark = [pytest.mark.boot, pytest.mark.load]
@@ -53,11 +57,31 @@ def test_a_worker_that_hangs_is_replaced_alone(path: str, culprit: str, boot: Bo
     assert hanging.tally.lost == 1
     assert others.tally.lost == 0, str(others.tally)
     assert len(set(before) & set(service.workers())) == 1, "the other worker stayed"
-    dumps = [text for text in map(str, service.logs()) if culprit in text]
-    assert dumps, f"no dump of the stacks in the log\n{service.tail()}"
+    dump = said_as_shown(service)["dump"]
+    assert culprit in dump
     if path == "/hang":  # the tasks need the interpreter, which C code may keep to itself
-        assert any("Task" in text for text in dumps)
+        assert "Task" in dump
     assert service.ready()
+
+
+def said_as_shown(service: Service) -> Record:
+    """The line with the dump, one of those that the page shows; all have the fields shown there."""
+    page = docs_code.shown(support.REPOSITORY / "docs/shutdown.md", "WORKER TIMEOUT")
+    timeout, dump, accepting = (
+        json.loads(line.replace(", ...}", "}")) for line in page.splitlines()
+    )
+    found: Record = service.wait_log(message=dump["message"], reason=dump["reason"])
+    timeout["message"] = re.sub(r"\d+", str(found["worker_pid"]), timeout["message"])
+    assert service.find_logs(**timeout)
+    assert {name: found[name] for name in dump} == {
+        **dump,
+        **{name: found[name] for name in ("pid", "worker_pid", "slot", "dump")},
+    }
+    assert found["dump"].splitlines()[0] == dump["dump"].splitlines()[0]
+    assert re.search(r"^  File \".+\", line \d+ in \w+$", found["dump"], re.MULTILINE)
+    accepting |= {"pid": service.workers()[-1], "slot": found["slot"]}
+    assert service.find_logs(**accepting)
+    return found
 
 
 def test_a_worker_that_dies_while_it_starts_leaves_the_others_alone(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -10,12 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import sessions
+import support
 from boot.fixtures import Boot
 from boot.harness import Answer, Service, eventually
 from boot.load import FRESH, KEEP_ALIVE, PROBE, Load, Reply, burst, converse, request
 
 pytestmark = pytest.mark.boot
 
+PAGE = support.REPOSITORY / "docs/limits.md"
 CHUNKED = [("Transfer-Encoding", "chunked"), ("Connection", "close")]
 
 
@@ -156,6 +161,21 @@ def test_a_request_past_its_deadline_is_answered_504(path: str, service: Service
         eventually(lambda: counted(service, "http_requests_abandoned_total") == abandoned + 1, 5)
     else:
         assert counted(service, "http_requests_abandoned_total") == abandoned
+
+
+def test_a_refusal_looks_as_the_page_shows_it(service: Service) -> None:
+    """As it is typed, but for the service's shorter deadline. Headers may come in any order."""
+    typed, shown = sessions.typed(PAGE, "/slow")
+    here = typed.replace("localhost:8000", f"127.0.0.1:{service.port}")
+
+    done = subprocess.run(["bash", "-c", here], capture_output=True, text=True, check=True)
+
+    status, *headers, dots, problem = shown
+    head, _, body = done.stdout.partition("\n\n")
+    assert dots == "..."
+    assert head.splitlines()[0] == status
+    assert {*headers} <= {*head.splitlines()}
+    assert json.loads(body) == json.loads(problem.replace("15 seconds", "2 seconds"))
 
 
 def test_a_stream_is_bounded_by_silence_not_by_length(service: Service) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections import Counter
 from datetime import UTC, datetime
 
+import docs_code
 import pytest
+import support
 from boot.fixtures import Boot
 from boot.harness import Record, Service
 from boot.load import Load, converse
@@ -105,10 +108,12 @@ def test_an_access_line(service: Service) -> None:
 
 def test_an_exception_is_one_entry(service: Service) -> None:
     """A crash is a 500 problem with the request's id, and one log entry with both tracebacks."""
-    reply = service.ask("/crash", headers={"X-Request-ID": "crash-again"})
+    page = support.REPOSITORY / "docs/limits.md"
+    shown = json.loads(docs_code.shown(page, "Internal Server Error"))
+    reply = service.ask("/crash", headers={"X-Request-ID": shown["request_id"]})
     assert reply.status == 500
     assert reply.headers["content-type"] == "application/problem+json"
-    assert reply.json()["request_id"] == "crash-again"
+    assert reply.json() == shown
     assert "lab" not in reply.body.decode(), "what went wrong inside stays inside"
 
     records = lines_of(service, "/crash")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import time
 
+import docs_code
 import pytest
+import support
 from boot.fixtures import Boot, Lossless
 from boot.load import PROBE, Load
 
@@ -15,6 +17,7 @@ pytestmark = [pytest.mark.boot, pytest.mark.load]
 def test_three_reloads(boot: Boot, lossless: Lossless) -> None:
     """SIGHUP three times under load: 0 lost, readiness never flips, all workers are new."""
     service = boot(WEB_CONCURRENCY="2")
+    replaced = []
     with (
         Load(service.management_port, "/health/ready", [PROBE] * 2) as probes,
         Load(service.port) as load,
@@ -22,6 +25,7 @@ def test_three_reloads(boot: Boot, lossless: Lossless) -> None:
         for _ in range(3):
             load.pass_by(500)
             old = service.workers()
+            replaced += old
             service.send(signal.SIGHUP)
             service.wait_workers(2, other_than=old)
         load.reach(4000)
@@ -30,6 +34,11 @@ def test_three_reloads(boot: Boot, lossless: Lossless) -> None:
     assert probes.tally.lost == 0, str(probes.tally)
     assert len(load.tally.replies) == 8, "pids that have answered: two of each generation"
     assert service.complaints() == []
+    page = docs_code.shown(support.REPOSITORY / "docs/shutdown.md", "HANDING_OVER ->")
+    states = [state.strip().lower().replace("_", " ") for state in page.split("->")]
+    for worker in replaced:
+        said = [line["message"] for line in service.find_logs(logger="chassis.server", pid=worker)]
+        assert said == [*states, "stopped"]
 
 
 def test_a_storm_of_reloads(boot: Boot, lossless: Lossless) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import threading
 import time
@@ -9,13 +11,17 @@ from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
+import docs_code
 import pytest
+import support
 from boot.balancer import Mode, balancer
 from boot.fixtures import Boot, Lossless
 from boot.harness import Ports, Record, Service, ask, eventually
 from boot.load import Load, Reply, burst, request
 
 pytestmark = [pytest.mark.boot, pytest.mark.load]
+
+DOCS = support.REPOSITORY / "docs"
 
 
 @pytest.mark.parametrize("mode", ["tcp", "http"])
@@ -94,8 +100,8 @@ def test_readiness_fails_while_new_connections_are_still_served(boot: Boot) -> N
     for watch in (traffic, ready, live, readyz):
         watch.stop()
 
-    assert body["status"] == "OUT_OF_SERVICE"
-    assert body["reason"] == "draining"
+    shown = docs_code.shown(DOCS / "health.md", '"reason":"draining"').splitlines()
+    assert body == json.loads(shown[0])
     assert ready.first(503, signalled) < 1
     assert readyz.first(503, signalled) < 1
     draining = [seen for seen in traffic.seen if 1 < seen[0] - signalled < 2.8]
@@ -111,18 +117,23 @@ def test_readiness_fails_while_new_connections_are_still_served(boot: Boot) -> N
     _assert_order(service)
 
 
-STEPS = ["accepting", "draining", "lingering", "stopping", "stopped"]
-
-
 def _assert_order(service: Service) -> None:
-    """Each worker logged its steps in order; the drain was as long as it should be."""
+    """The log is that of the page: each worker's steps in their order, and the master's end."""
+    page = docs_code.shown(DOCS / "shutdown.md", "Handling signal: term")
+    shown = re.findall(r"^[\d:.]+  (\S+)  (.+?)(?: {2,}.*)?$", page, re.MULTILINE)
+    assert len(shown) == len(page.splitlines())
+    for logger, message in shown:
+        assert service.find_logs(logger=logger, message=message), message
+    assert service.logs()[-1]["message"] == shown[-1][1]
+
+    steps = ["accepting", *(message for logger, message in shown if logger == "chassis.server")]
     by_slot: dict[object, list[Record]] = defaultdict(list)
     for record in service.find_logs(logger="chassis.server"):
-        if record["message"] in STEPS:
+        if record["message"] in steps:
             by_slot[record["slot"]].append(record)
     assert len(by_slot) == 2
     for records in by_slot.values():
-        assert [record["message"] for record in records] == STEPS
+        assert [record["message"] for record in records] == steps
         times = [record["timestamp"] for record in records]
         assert all(earlier <= later for earlier, later in pairwise(times))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import docs_code
 import pytest
 import support
 from boot.fixtures import ANSWERS, LAB, booting
@@ -93,6 +95,13 @@ def start(traced: Path, ports: Ports) -> Iterator[Start]:
         yield lambda **settings: boot(WEB_CONCURRENCY="2", MAX_REQUESTS="0", **settings)
 
 
+def exported(collector: Collector) -> dict[str, str]:
+    """What the page has one export, with the address of this collector."""
+    line = docs_code.shown(support.REPOSITORY / "docs/monitoring.md", "export OTEL").strip()
+    (found,) = re.findall(r"^export (\w+)=(http://)[a-z-]+:\d+$", line)
+    return {found[0]: found[1] + collector.url.removeprefix("http://")}
+
+
 @contextmanager
 def timed(at_most: float) -> Iterator[None]:
     """It may not take longer."""
@@ -107,7 +116,7 @@ def test_each_worker_sends_its_spans_and_none_is_left_at_the_end(
     """A span for each sampled request, the last ones too; the log and the called have its trace."""
     with Collector(traced) as collector, Gateway() as gateway:
         service = start(
-            OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+            **exported(collector),
             OTEL_RESOURCE_ATTRIBUTES="k8s.pod.name=pod-1",
             GATEWAY_URL=gateway.url,
             TRACING_SAMPLE_RATIO="0",

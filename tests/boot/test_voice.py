@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import docs_code
 import pytest
+import support
 from boot.fixtures import Boot
 from boot.harness import Service, eventually
 from boot.load import burst, request
@@ -49,13 +53,21 @@ def probe_many(service: Service, path: str) -> Counter[tuple[int, str]]:
     return Counter((reply.status, reply.json()["status"]) for reply in replies)
 
 
+def shown(source: str, **here: str) -> dict[str, Any]:
+    """What the page shows a probe say of this source, with what is said here instead of that."""
+    block = docs_code.shown(support.REPOSITORY / "docs/health.md", f'"{source}: ')
+    (line,) = (line for line in block.splitlines() if f'"{source}: ' in line)
+    assert {"status", "reason", "checks"} == json.loads(line).keys()
+    return {**json.loads(line), **here}
+
+
 def test_a_broken_state_is_everybodys(service: Service) -> None:
     """BROKEN published in one of four workers is answered by all four, and taken back likewise."""
     assert service.ask("/break-liveness").status == 200
     assert set(beliefs(service, "liveness").values()) == {"BROKEN"}
     assert probe_many(service, "/health/live") == {(503, "DOWN"): 64}
     body = service.manage("/health/live").json()
-    assert body["reason"] == "lab: asked to break"
+    assert body == shown("ledger", reason="lab: asked to break")
     assert service.ask("/livez").status == 503
 
     assert service.ask("/mend-liveness").status == 200
@@ -68,7 +80,8 @@ def test_refusing_traffic_is_everybodys(service: Service) -> None:
     assert service.ask("/refuse").status == 200
     assert set(beliefs(service, "readiness").values()) == {"REFUSING_TRAFFIC"}
     assert probe_many(service, "/health/ready") == {(503, "OUT_OF_SERVICE"): 64}
-    assert service.manage("/health/ready").json()["reason"] == "lab: asked to refuse"
+    body = service.manage("/health/ready").json()
+    assert body == shown("importer", reason="lab: asked to refuse")
     assert service.manage("/health/live").status == 200
     assert service.manage("/health").status == 503
 

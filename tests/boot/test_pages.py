@@ -20,6 +20,7 @@ import pytest
 import servers
 import sessions
 import support
+import yaml
 from boot.fixtures import booting
 from boot.harness import Ports, Service
 from boot.test_payments import migrate, pay, run
@@ -193,6 +194,30 @@ def test_a_workers_memory_is_read_as_shown(stage: Stage) -> None:
     assert {each["pid"] for each in workers} == set(stage.service.workers())
     printed = stage.type(step.command, pid=str(workers[0]["pid"]))
     assert re.fullmatch(r"VmRSS:\s+\d+ kB\n", printed)
+
+
+def test_the_task_of_ecs_asks_for_what_the_image_has(stage: Stage) -> None:
+    """Its check is answered, its port is open, its secret is a setting; it waits for a whole stop.
+
+    What ECS itself makes of it only ECS can say.
+    """
+    task = json.loads(docs_code.shown(DOCS / "how-to/deploy.md", "containerPort"))
+    image = (stage.project / "Dockerfile").read_text("utf-8")
+    compose = yaml.safe_load((stage.project / "compose.yaml").read_text("utf-8"))["services"]["app"]
+    word, *check = task["healthCheck"]["command"]
+    assert f"{word} {json.dumps(check[:-1])}\n" in image
+    program = stage.project / "src/payment_api/chassis/server/healthcheck.py"
+    assert check[2] == f"/app/{program.name}"
+    address = f"MANAGEMENT_BIND_ADDRESS=127.0.0.1:{stage.service.management_port}"
+    command = ["env", address, stage.project / ".venv/bin/python", check[1], program, *check[3:]]
+    assert support.run(command, stage.project).stdout.startswith("200 ")
+
+    (port,) = task["portMappings"]
+    assert f"EXPOSE {port['containerPort']} " in image
+    assert task["stopTimeout"] > int(compose["stop_grace_period"].removesuffix("s"))
+    assert task["readonlyRootFilesystem"] is compose["read_only"] is True
+    settings = (DOCS / "settings.md").read_text("utf-8")
+    assert all(f"| `{secret['name']}` |" in settings for secret in task["secrets"])
 
 
 def refused(stage: Stage, **settings: str) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import re
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
+import sessions
 import support
 
 sys.path.insert(0, str(support.REPOSITORY / "scripts"))
@@ -64,6 +67,34 @@ def test_a_release_is_tagged_dated_and_written_down(repository: Path) -> None:
     text = (repository / "CHANGELOG.md").read_text("utf-8")
     assert "## [Unreleased]\n\n## [0.2.0] - 2026-03-04\n\n### Added\n" in text
     assert support.git(repository, "status", "--porcelain") == ""
+
+
+def test_the_command_of_the_page_releases(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What it makes make run does all that, after the tests; its last line publishes it."""
+    typed, _ = sessions.typed(support.REPOSITORY / "docs/releasing.md", "make release")
+    makes = support.run(["make", "--dry-run", *shlex.split(typed)[1:]], support.REPOSITORY)
+    (arguments,) = re.findall(r"^\S+/python scripts/release\.py (.+)$", makes.stdout, re.MULTILINE)
+    edited(repository, "releases.toml", '"0.2.0"', f'"{arguments}"')
+    (repository / "Makefile").write_text("test:\n\t@echo tested\n")
+    support.commit_all(repository, "Test it")
+    support.git(repository, "clone", "--quiet", "--bare", ".", f"{repository}.git")
+    support.git(repository, "remote", "add", "origin", f"{repository}.git")
+    monkeypatch.setattr(release, "REPOSITORY", repository)
+
+    assert release.main(shlex.split(arguments)) == 0
+
+    told = capfd.readouterr().out
+    assert told.startswith("tested\n")
+    made = support.git(repository, "rev-parse", f"v{arguments}^{{commit}}")
+    assert made == release.table(repository)[0]["commit"]
+    support.run(shlex.split(told.splitlines()[-1].partition("Publish it: ")[2]), repository)
+    published = Path(f"{repository}.git")
+    assert support.git(published, "rev-parse", f"v{arguments}^{{commit}}") == made
+    assert support.git(published, "rev-parse", "main") == support.git(
+        repository, "rev-parse", "HEAD"
+    )
 
 
 def test_a_release_is_made_once(repository: Path) -> None:

@@ -1,7 +1,10 @@
 """What a user does that is right, and that has to stay without a fault."""
 
+import textwrap
 from collections.abc import Iterator
 
+import docs_code
+import support
 from doctor.edits import (
     KUSTOMIZATION,
     OVERRIDE,
@@ -113,12 +116,10 @@ def honest() -> Iterator[Edit]:
     yield Edit(
         "fewer workers", append(SETTINGS, "WEB_CONCURRENCY=2\n"), "workers", SETTINGS, status="note"
     )
-    gateway = both(
-        wiring(
-            "import httpx2\n",
-            "    # doctor: allow external-services: the ledger is ours, nothing works without it\n"
-            '    service.health.register("gateway", gateway_answers, timeout=2.0)\n',
-            above=CHECK_GATEWAY,
-        )
+    shown = docs_code.shown(support.REPOSITORY / "docs/doctor.md", "# doctor: allow")
+    ledger = wiring(
+        "import httpx2\n",
+        textwrap.indent(shown, "    "),
+        above=CHECK_GATEWAY.replace("gateway_answers", "ledger_answers"),
     )
-    yield Edit("an exception", gateway, "external-services", WIRING, status="note")
+    yield Edit("an exception", ledger, "external-services", WIRING, status="note")

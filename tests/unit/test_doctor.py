@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import docs_code
 import kubernetes_variants
 import manifests
 import pytest
@@ -33,6 +34,7 @@ BASES: Mapping[str, Mapping[str, str]] = {
     "every-feature": support.EVERY_FEATURE,
     "defaults": {},
 }
+PAGE = support.REPOSITORY / "docs/doctor.md"
 DOCTOR = ["-m", "payment_api.chassis.doctor"]
 SHORT_GRACE = """\
 patches:
@@ -129,8 +131,11 @@ def test_every_variant_is_sound(
 def test_the_page_shows_what_is_printed(
     tmp_path: Path, python: Path, render: Callable[..., Path]
 ) -> None:
-    """The whole list of a service on PostgreSQL, and the one fault that the page plants in it."""
-    page = (support.REPOSITORY / "docs/doctor.md").read_text("utf-8")
+    """The whole list of a service on PostgreSQL, and the one fault that the page plants in it.
+
+    That one for programs as well.
+    """
+    page = PAGE.read_text("utf-8")
     steps = [step for step in sessions.steps(page) if isinstance(step, sessions.Step)]
     listing, fault = (
         next(step for step in steps if step.command == typed)
@@ -142,11 +147,30 @@ def test_the_page_shows_what_is_printed(
     overlay = project / "deploy/kubernetes/overlays/production/kustomization.yaml"
     overlay.write_text(overlay.read_text("utf-8") + SHORT_GRACE, "utf-8")
     faulty = run(python, project, [*DOCTOR, "--quiet"])
+    for_programs = run(python, project, [*DOCTOR, "--json"])
 
     compare(listing, sound)
     assert sound.returncode == 0
     compare(fault, faulty)
     assert faulty.returncode == 1
+    document = json.loads(for_programs.stdout)
+    document["items"] = [item for item in document["items"] if item["id"] == "grace"]
+    assert_looks_as(json.loads(docs_code.shown(PAGE, '"version": 1')), document)
+
+
+def assert_looks_as(shown: Any, printed: Any) -> None:
+    """All of it, but for the dots in what is said."""
+    if isinstance(shown, dict):
+        assert list(shown) == list(printed)
+        for name, value in shown.items():
+            assert_looks_as(value, printed[name])
+    elif isinstance(shown, list):
+        for one, other in zip(shown, printed, strict=True):
+            assert_looks_as(one, other)
+    elif isinstance(shown, str):
+        assert sessions.pattern(shown).fullmatch(printed), f"{shown}\n{printed}"
+    else:
+        assert shown == printed
 
 
 def compare(shown: sessions.Step, done: subprocess.CompletedProcess[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sessions
 import support
 from boot.fixtures import Lossless
 from boot.harness import Ports, ask, eventually
@@ -68,6 +70,12 @@ class Stack:
         return self.compose("ps", "--quiet", service).strip()
 
 
+def typed(command: str) -> list[str]:
+    """The words after `make` that the page has one type."""
+    line, _ = sessions.typed(support.REPOSITORY / "docs/container.md", command)
+    return shlex.split(line, comments=True)[1:]
+
+
 @contextmanager
 def stack(
     engine: Engine, image: Built, ports: Ports, others: Path, number: int, *options: str
@@ -84,7 +92,7 @@ def stack(
     }
     up = Stack(engine, image, variables)
     try:
-        up.make("up", *options)
+        up.make(*typed("make up"), *options)
         yield up
     finally:
         up.compose(
@@ -201,6 +209,6 @@ def test_a_payment_on_sqlite_outlives_its_container(
     with stack(engine, default_image, ports, tmp_path, 4) as up:
         payment = pay(up.port)
         up.compose("kill", "app")  # rather than wait for its drain
-        up.make("down")
+        up.make(*typed("make down"))
         up.compose("up", "--detach")
         eventually(lambda: ask(up.port, f"/payments/{payment}").status == 200, 30)

@@ -66,12 +66,12 @@ def test_each_block_has_an_entry_and_each_entry_a_block() -> None:
     "entry", ENTRIES, ids=lambda it: f"{it['page']} {it.get('first', '')}"[:60]
 )
 def test_the_named_test_is_there(entry: dict[str, str]) -> None:
-    """One that runs or compares what is shown, or is about it; or the reason why there is none."""
-    (kind,) = entry.keys() & {"test", "related", "unrun"}
-    if kind != "unrun":
-        path, _, function = entry[kind].partition("::")
+    """One that runs or compares what is shown; or the reason why there is none."""
+    (kind,) = entry.keys() & {"test", "unrun"}
+    if kind == "test":
+        path, _, function = entry["test"].partition("::")
         text = (support.REPOSITORY / path).read_text("utf-8")
-        assert re.search(rf"^def {re.escape(function)}\(", text, re.MULTILINE), entry[kind]
+        assert re.search(rf"^def {re.escape(function)}\(", text, re.MULTILINE), entry["test"]
 
 
 def services() -> list[tuple[str, str, str]]:
@@ -118,10 +118,32 @@ def test_the_doctor_says_of_that_file_what_the_page_says(
     assert done.returncode == 1
 
 
+def made(page: str, part: str) -> list[str]:
+    """The last line that make would run, of each that this block of a page has one type."""
+    block = docs_code.shown(support.REPOSITORY / page, part)
+    lines = [shlex.split(line.removeprefix("$ "), comments=True) for line in block.splitlines()]
+    assert {words[0] for words in lines} == {"make"}
+    runs = [support.run(["make", "-n", *words[1:]], support.REPOSITORY).stdout for words in lines]
+    return [" ".join(run.splitlines()[-1].split()) for run in runs]
+
+
+def test_the_readmes_commands_run_what_is_tested() -> None:
+    """The demo, all tests down to the last tier, and the site."""
+    demo, test, docs = made("README.md", "$ make docs")
+    assert demo.split()[1:] == ["scripts/demo.py"]  # tests/unit/test_demo.py
+    assert test.split()[0].endswith("pytest")
+    assert test.split()[-1] == "tests/container"
+    assert docs.split()[1:] == ["scripts/docs_site.py"]  # tests/site
+
+
 def test_a_quick_measure_keeps_nothing() -> None:
-    """As `make bench QUICK=1` does with all of them."""
-    makes = support.run(["make", "-n", "bench", "QUICK=1", "ONLY=breaker"], support.REPOSITORY)
-    assert "python -m benchmarks --quick breaker" in makes.stdout
+    """As the page says that all of them do; the commands there name measures that there are."""
+    command = re.compile(r"\S+/python -m benchmarks( --quick)?(?: (\w+))?")
+    found = [command.fullmatch(line) for line in made("docs/benchmarks.md", "QUICK=1")]
+    assert [bool(each and each[1]) for each in found] == [False, False, True]
+    for each in found:
+        assert each
+        assert not each[2] or (support.REPOSITORY / f"benchmarks/{each[2]}.py").is_file()
     before = support.git(support.REPOSITORY, "status", "--porcelain")
 
     done = support.run(

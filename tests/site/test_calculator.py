@@ -203,7 +203,8 @@ def test_moving_an_answer_moves_what_follows(page: Browser, site: str) -> None:
     """By slider and by number; a refusal takes the command's place; the address keeps answers."""
     page.open(f"{site}calculator.html")
     assert shown(page, "workers") == "5"
-    assert shown(page, "command") == "uvx copier copy path/to/ballast payment-api"
+    assert shown(page, "command") == "uvx copier copy '<this repository>' payment-api"
+    assert is_seen(page, "template")
 
     set_answer(page, "database", "postgresql")
     set_answer(page, "cpu_limit", "4")
@@ -213,6 +214,7 @@ def test_moving_an_answer_moves_what_follows(page: Browser, site: str) -> None:
         page, "database_max_connections-refusal"
     )
     assert shown(page, "command").startswith("database_max_connections: ")
+    assert not is_seen(page, "template")
 
     set_answer(page, "database_max_connections", "200")
     assert shown(page, "pool") == "1"
@@ -231,6 +233,11 @@ def test_moving_an_answer_moves_what_follows(page: Browser, site: str) -> None:
 def shown(page: Browser, name: str) -> str:
     """What the page shows under a name."""
     return str(page.ask(f"document.getElementById('calculator-{name}').textContent"))
+
+
+def is_seen(page: Browser, name: str) -> bool:
+    """Whether what stands under a name isn't hidden."""
+    return bool(page.ask(f"document.getElementById('calculator-{name}').checkVisibility()"))
 
 
 def set_answer(page: Browser, name: str, value: str) -> None:

@@ -25,7 +25,8 @@ const STOPS = {
   keepalive_seconds: [1, 2, 5, 10, 15, 30, 60, 65, 75, 120, 300, 600]
 }
 
-const TEMPLATE = 'path/to/ballast'
+/** What the other pages call it too; a browser can't know where the repository is kept. */
+const TEMPLATE = '<this repository>'
 
 const given = fromAddress()
 
@@ -157,7 +158,9 @@ function outcomes() {
         line('pool-why')),
       line('platform')),
     make('h2', {}, 'The command'),
-    make('pre', {}, make('code', { id: 'calculator-command', tabindex: 0 }))
+    make('pre', {}, make('code', { id: 'calculator-command', tabindex: 0 })),
+    make('p', { id: 'calculator-template' },
+      'In place of ', make('code', {}, TEMPLATE), ' put the address of this repository, or the folder of your clone of it.')
   )
 }
 
@@ -174,6 +177,7 @@ function show() {
   showAnswers(answers, refused)
   byId('calculator-computed').classList.toggle('calculator-stale', !computable)
   byId('calculator-connections').classList.toggle('calculator-refusal', 'database_max_connections' in refused)
+  byId('calculator-template').hidden = sentences.length > 0
   tell('command', sentences.join('\n') || command(given, TEMPLATE, answers.service_name))
   if (computable) showPlan(answers, plan(answers))
   toAddress()

@@ -17,7 +17,7 @@ _CLIENTS = 32
 _BARE = "bare FastAPI"
 _RECIPE = "tutorial recipe"
 _CALM_FACTOR = 3
-"""So many times as many rounds at half load: a 99th percentile is the machine's as much as ours."""
+"""How many rounds at half load for one of the others: a 99th percentile differs more by round."""
 _ENOUGH = at_least(0.85)
 
 

@@ -130,8 +130,10 @@ class Protocol(HttpToolsProtocol):
         _on_headers_complete(self)
 
     def on_message_complete(self) -> None:
-        self._has_ended = True
         super().on_message_complete()
+        self._has_ended = True
+        if not self._is_replying:  # the reply came first
+            self._since = self.loop.time()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self.transport.is_closing():

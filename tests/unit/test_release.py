@@ -86,7 +86,7 @@ def test_the_command_of_the_page_releases(
     assert release.main(shlex.split(arguments)) == 0
 
     told = capfd.readouterr().out
-    assert told.startswith("tested\n")
+    assert "tested" in told.splitlines()  # a make within make says more than that
     made = support.git(repository, "rev-parse", f"v{arguments}^{{commit}}")
     assert made == release.table(repository)[0]["commit"]
     support.run(shlex.split(told.splitlines()[-1].partition("Publish it: ")[2]), repository)

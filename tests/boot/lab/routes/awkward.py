@@ -21,9 +21,9 @@ router = APIRouter()
 
 
 @router.get("/slow")
-async def slow() -> dict[str, int]:
-    """Take longer than Uvicorn keeps a list of default headers, which is a second."""
-    await asyncio.sleep(random.uniform(1.2, 2.6))  # noqa: S311
+async def slow(s: float | None = None) -> dict[str, int]:
+    """Take so many seconds, or more than the one for which Uvicorn keeps its default headers."""
+    await asyncio.sleep(random.uniform(1.2, 2.6) if s is None else s)  # noqa: S311
     return {"pid": os.getpid()}
 
 

@@ -44,11 +44,6 @@ async def work(ms: float = 25) -> dict[str, int]:
     return {"pid": os.getpid()}
 
 
-@router.get("/slow")
-async def slow(s: float) -> None:
-    await asyncio.sleep(s)
-
-
 @router.get("/sync-work")
 def sync_work(ms: float = 25) -> dict[str, int]:
     time.sleep(ms / 1000)
